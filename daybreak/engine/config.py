@@ -1,0 +1,126 @@
+"""The flat fields that every training run has. Imports no torch, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar, cast
+
+from daybreak.engine.errors import UserError
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """What a run needs to know whatever it trains. A system's ``Config`` adds its own flat fields."""
+
+    system: ClassVar[str] = ""
+    """Name of the system that the config belongs to."""
+    loop: ClassVar[str] = "train"
+    """Name of the function that runs the config; a system with two loops has two config classes."""
+    watch: ClassVar[tuple[str, Literal["min", "max"]]] = ("loss", "min")
+    """The logged number that tells whether training works, and which way is better."""
+    may_change: ClassVar[frozenset[str]] = frozenset(
+        {"out", "minutes", "log_every", "save_every", "price_per_hour", "steps"}
+    )
+    """Fields that a resumed run may have changed. Steps may only grow."""
+
+    preset: str = field(default="", init=False)
+    """The preset that the config began as; set by :func:`preset`."""
+
+    out: str = ""
+    """Run directory; default runs/<system>-<preset>-seed<seed>. An unfinished run there is resumed."""
+    seed: int = 0
+    """Seed of the weights, the data order and all noise."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; auto takes the best there is."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the forward pass; auto takes bf16 where the machine has instructions for it."""
+    steps: int = 1_000
+    """Optimiser steps in all."""
+    log_every: int = 50
+    """Steps between two lines of log.jsonl."""
+    save_every: int = 500
+    """Steps between two checkpoints; one is always written at a stop and at the end."""
+    minutes: float = math.inf
+    """Wall-clock budget of this call: then it stops cleanly, to be resumed by the same command."""
+    price_per_hour: float = 0.0
+    """What the machine costs in dollars an hour; the result then states the cost of training."""
+
+    @property
+    def folder(self) -> str:
+        """The run directory as text: ``out``, or its default."""
+        return self.out or f"runs/{self.system}-{self.preset or 'custom'}-seed{self.seed}"
+
+
+C = TypeVar("C", bound=RunConfig)
+
+
+def preset(make: Callable[[], C]) -> Callable[[], C]:
+    """Mark a function without arguments as a preset: its name (``_`` as ``-``) goes into the config."""
+
+    @functools.wraps(make)
+    def named() -> C:
+        config = make()
+        config.preset = preset_name(make)
+        return config
+
+    return named
+
+
+def preset_name(make: Callable[[], RunConfig]) -> str:
+    """``cifar10_94`` -> ``cifar10-94``."""
+    return make.__name__.replace("_", "-")
+
+
+def presets(*makes: Callable[[], C]) -> dict[str, Callable[[], C]]:
+    """The table of a loop's presets by name; the first one is the default."""
+    return {preset_name(make): make for make in makes}
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """The config as plain JSON values; infinities become null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
+
+    return {f.name: plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def from_json(cls: type[C], values: dict[str, Any]) -> C:
+    """Undo :func:`to_json`. Raises UserError naming an unknown field; missing fields take their default."""
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise UserError(
+            f"{cls.__module__}.{cls.__name__} has no field {unknown[0]!r}: another daybreak wrote this config"
+        )
+    config = cls(**{k: _typed(hints[k], v) for k, v in values.items() if fields[k].init})
+    config.preset = values.get("preset", "")
+    return config
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """JSON has no infinity and no tuple: give them back where the field's type says so."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    if value is None and type(None) not in options:
+        return math.inf
+    if isinstance(value, list) and any(typing.get_origin(option) is tuple for option in options):
+        return tuple(cast(list[Any], value))
+    return cast(Any, value)
+
+
+def changed_fields(old: dict[str, Any], new: RunConfig) -> list[str]:
+    """Fields of a stored config that differ from ``new`` and may not: what forbids a resume."""
+    now = to_json(new)
+    differing = [k for k in {**old, **now} if old.get(k, ...) != now.get(k, ...) and k not in new.may_change]
+    if old.get("steps", 0) > new.steps:
+        differing.append("steps")
+    return differing

@@ -1,0 +1,246 @@
+"""The run directory: the names in it, its lock, its log, and what it says of the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any, cast
+
+from daybreak.engine.errors import UserError
+from daybreak.engine.files import disk_errors, write_atomic
+
+FORMAT = 1
+CONFIG, ENVIRONMENT, LOG, RESULT = "config.json", "environment.json", "log.jsonl", "result.json"
+WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
+    "weights.safetensors",
+    "checkpoints",
+    "samples",
+    "assets",
+    "tensorboard",
+)
+LOCK = ".lock"
+
+
+# ------------------------------------------------------------------------------- JSON files
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON (non-finite numbers become null) as a whole or not at all."""
+    write_atomic(path, (json.dumps(strict(value), indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises UserError naming a missing or damaged file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there: {path.parent} is no run directory of daybreak") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}): the run directory is damaged") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object: the run directory is damaged")
+    return cast(dict[str, Any], value)
+
+
+def strict(value: Any) -> Any:
+    """Replace infinities and NaN, which JSON has not, by null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): strict(item) for key, item in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in cast(list[Any], value)]
+    return value
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The stored ``config.json``: format, system, preset, loop and the config's fields under "config"."""
+    stored = read_json(folder / CONFIG)
+    if stored.get("format") != FORMAT:
+        raise UserError(f"{folder} has run format {stored.get('format')}, not {FORMAT}: use the daybreak that wrote it")
+    return stored
+
+
+def is_finished(folder: Path, steps: int) -> bool:
+    """Whether a run of ``steps`` steps has ended here and left its result."""
+    return (folder / RESULT).exists() and read_json(folder / RESULT).get("steps", -1) >= steps
+
+
+def clear(folder: Path) -> None:
+    """Delete a run directory to start over. Refuses a folder that is not one."""
+    if not folder.exists():
+        return
+    read_config(folder)
+    with Lock(folder):
+        shutil.rmtree(folder)
+
+
+# ------------------------------------------------------------------------------- lock
+
+
+class Lock:
+    """Only one process trains in a folder; the lock goes with the process, also after kill -9."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK
+        self.file: IO[str] | None = None
+
+    def __enter__(self) -> Lock:
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("a")
+        try:
+            _lock(self.file.fileno())
+        except OSError as error:
+            self.file.close()
+            raise UserError(
+                f"another process is training in {self.path.parent}: wait for it, or give another --out"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# ------------------------------------------------------------------------------- log
+
+
+class Log:
+    """``log.jsonl``: one strict JSON object a line, in steps that only grow, also over resumes."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / LOG
+        with disk_errors(self.path):
+            kept = [line for line in read_log(folder) if line["step"] <= step]
+            # what a killed run logged after its last checkpoint is about to be logged again
+            write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+            self.file = self.path.open("a", encoding="utf-8")
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append one line; it is on its way to the disk when this returns."""
+        with disk_errors(self.path):
+            self.file.write(json.dumps(strict(line), allow_nan=False) + "\n")
+            self.file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines of ``log.jsonl``; the half line of a killed process is left out."""
+    path = folder / LOG
+    lines: list[dict[str, Any]] = []
+    if not path.exists():
+        return lines
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and "step" in line:
+            lines.append(cast(dict[str, Any], line))
+    return lines
+
+
+def log_digest(folder: Path) -> str:
+    """SHA-256 of ``log.jsonl``: stands in the result, so that an edited log is seen."""
+    path = folder / LOG
+    return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+
+
+# ------------------------------------------------------------------------------- environment
+
+
+def environment(device: str, precision: str, threads: int, world: int) -> dict[str, Any]:
+    """What a reader needs to judge or repeat a figure: versions, machine, commit, command."""
+    commit, dirty = commit_of(Path(__file__).resolve().parents[2])
+    return {
+        "daybreak": _version("daybreak"),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "numpy": _version("numpy"),
+        "platform": platform.platform(),
+        "device": device,
+        "precision": precision,
+        "processor": processor(),
+        "cores": cores(),
+        "threads": threads,
+        "world": world,
+    }
+
+
+def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
+    """Add this session to ``environment.json``; returns what differs from the session before, as sentences."""
+    path = folder / ENVIRONMENT
+    sessions: list[dict[str, Any]] = read_json(path)["sessions"] if path.exists() else []
+    before = sessions[-1] if sessions else None
+    changes = (
+        [f"{key} was {before.get(key)}, is {value}" for key, value in now.items() if before.get(key) != value]
+        if before
+        else []
+    )
+    if not sessions or changes:
+        stamp = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "command": sys.argv}
+        write_json(path, {"sessions": [*sessions, {**now, **stamp}]})
+    return changes
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit_of(checkout: Path) -> tuple[str | None, bool | None]:
+    """Commit of a checkout and whether it has uncommitted changes; (None, None) outside of one."""
+    if not (checkout / ".git").exists() or shutil.which("git") is None:
+        return None, None
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    status = git("status", "--porcelain")
+    return git("rev-parse", "HEAD"), None if status is None else bool(status)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
