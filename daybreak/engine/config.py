@@ -8,7 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from daybreak.engine.errors import UserError
@@ -28,9 +28,7 @@ class RunConfig:
         {"out", "minutes", "log_every", "save_every", "price_per_hour", "steps"}
     )
     """Fields that a resumed run may have changed. Steps may only grow."""
-
-    preset: str = field(default="", init=False)
-    """The preset that the config began as; set by :func:`preset`."""
+    preset = ""  # no field and so no flag: the preset that the config began as, set by the function `preset` below
 
     out: str = ""
     """Run directory; default runs/<system>-<preset>-seed<seed>. An unfinished run there is resumed."""
@@ -96,15 +94,12 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 def from_json(cls: type[C], values: dict[str, Any]) -> C:
     """Undo :func:`to_json`. Raises UserError naming an unknown field; missing fields take their default."""
     hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise UserError(
-            f"{cls.__module__}.{cls.__name__} has no field {unknown[0]!r}: another daybreak wrote this config"
-        )
-    config = cls(**{k: _typed(hints[k], v) for k, v in values.items() if fields[k].init})
-    config.preset = values.get("preset", "")
-    return config
+    for name in values:
+        if name not in hints:
+            raise UserError(
+                f"{cls.__module__}.{cls.__name__} has no field {name!r}: another version wrote it"
+            )
+    return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -19,6 +21,7 @@ from daybreak.engine.config import RunConfig
 from daybreak.engine.errors import UserError
 
 T = TypeVar("T")
+WORTH_IT = 1.2  # bf16 rounds: it has to be faster by this factor
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,22 @@ class Device:
     world: int = 1
 
     @staticmethod
-    def pick(config: RunConfig) -> Device:
-        """The device the config asks for. Raises UserError when it is not there."""
+    def pick(config: RunConfig, last_precision: str | None = None) -> Device:
+        """The device the config asks for. Raises UserError when it is not there.
+
+        With precision "auto", a resumed run keeps its ``last_precision``.
+        """
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         name = _available() if config.device == "auto" else config.device
         if name == "cuda" and not torch.cuda.is_available():
             raise UserError("--device cuda: torch sees no CUDA device; use --device cpu or auto")
         if name == "mps" and not torch.backends.mps.is_available():
             raise UserError("--device mps: torch sees no Apple GPU; use --device cpu or auto")
+        precision = last_precision or "auto" if config.precision == "auto" else config.precision
         place = torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
         if name == "cuda":
             torch.cuda.set_device(place)
-        return Device(place, _wants_bf16(config.precision, name), rank, world)
+        return Device(place, _wants_bf16(precision, name), rank, world)
 
     @property
     def main(self) -> bool:
@@ -98,10 +105,11 @@ class Device:
 
     # --------------------------------------------------------------------------- ranks
 
-    def join(self) -> None:
-        """Meet the other ranks. Control messages go over gloo, so that they never wait for a GPU."""
+    def join(self) -> Device:
+        """Meet the other ranks and agree on the precision. Control messages never wait for a GPU: they go over gloo."""
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if self.torch.type == "cuda" else "gloo")
+        return dataclasses.replace(self, bf16=self.largest(float(self.bf16)) > 0)
 
     def leave(self) -> None:
         """Part from the other ranks."""
@@ -156,4 +164,22 @@ def _wants_bf16(precision: str, device: str) -> bool:
         return precision == "bf16"
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and torch.cpu._is_avx512_bf16_supported()  # pyright: ignore
+    return device == "cpu" and cpu_bf16_speed() > WORTH_IT
+
+
+@functools.cache
+def cpu_bf16_speed() -> float:
+    """How many times faster a bf16 matrix product is than an fp32 one here, measured in about 50 ms.
+
+    The processor's flags do not tell: with AVX512-bf16 but without AMX some are twice as fast, some half.
+    """
+    if not torch.cpu._is_avx512_bf16_supported():  # pyright: ignore
+        return 0.0
+    products = [torch.ones(768, 768, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(4):  # in turns, and the best counts: the machine may be busy
+        for factor, times in zip(products, seconds, strict=True):
+            started = time.perf_counter()
+            torch.mm(factor, factor)
+            times.append(time.perf_counter() - started)
+    return min(seconds[0]) / min(seconds[1])

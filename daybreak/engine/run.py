@@ -77,9 +77,9 @@ class Run:
 
     def __enter__(self) -> Run:
         with ExitStack() as stack:
-            self.device = Device.pick(self.config)
-            self.device.join()
-            stack.callback(self.device.leave)
+            device = Device.pick(self.config, rundir.last_precision(self.folder))
+            stack.callback(device.leave)
+            self.device = device.join()
             if self.device.main:
                 stack.enter_context(rundir.Lock(self.folder))
                 self._open_folder()

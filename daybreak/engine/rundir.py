@@ -166,6 +166,12 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def log_series(folder: Path, name: str) -> tuple[list[int], list[float]]:
+    """One logged number over the steps: (steps, values), where it was logged and finite."""
+    lines = [line for line in read_log(folder) if line.get(name) is not None]
+    return [line["step"] for line in lines], [line[name] for line in lines]
+
+
 def log_digest(folder: Path) -> str:
     """SHA-256 of ``log.jsonl``: stands in the result, so that an edited log is seen."""
     path = folder / LOG
@@ -209,6 +215,12 @@ def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
         stamp = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "command": sys.argv}
         write_json(path, {"sessions": [*sessions, {**now, **stamp}]})
     return changes
+
+
+def last_precision(folder: Path) -> str | None:
+    """The precision of the last session, None before the first."""
+    path = folder / ENVIRONMENT
+    return read_json(path)["sessions"][-1]["precision"] if path.exists() else None
 
 
 def cores() -> int:

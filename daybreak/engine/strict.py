@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import types
 import typing
 from pathlib import Path
@@ -13,6 +12,9 @@ from typing import Any, Literal, TypeVar, cast
 from daybreak.engine.errors import UserError
 
 T = TypeVar("T")
+
+LARGEST = 1e150
+"""Of a number: its square is finite too, so that means and spreads can be reckoned."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _fits(kind: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool  # an int for Python, not for a reader
     if kind is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
+        return isinstance(value, (int, float)) and abs(value) <= LARGEST
     return isinstance(value, kind)
 
 

@@ -1,0 +1,1 @@
+"""Files to batches: readers of the public formats, the loader, verified downloads. Knows no model."""

@@ -1,0 +1,241 @@
+"""The page of one run: what it reached, how it got there, what it makes, how to go on."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path, PurePath
+from typing import Any
+
+from daybreak.engine import rundir
+from daybreak.report import html, svg
+from daybreak.report.quantity import dollars, duration, group, is_number, is_percent, number, words
+
+MOST_PICTURES = 24
+MOST_CAPTION = 2_000
+"""Characters of a caption that are shown."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a run directory tells; ``result`` is None while the run is unfinished."""
+
+    folder: Path
+    about: dict[str, Any]
+    sessions: list[dict[str, Any]]
+    log: list[dict[str, Any]]
+    result: dict[str, Any] | None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's flat configuration."""
+        return self.about.get("config") or {}
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that the result, or else the log, knows of."""
+        return (self.result or {}).get("steps") or max((line["step"] for line in self.log), default=0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training that the result, or else the log, knows of."""
+        told = [line.get("seconds") for line in self.log[-1:]]
+        return (self.result or {}).get("seconds", *told) if told or self.result else None
+
+
+def page(run_dir: Path) -> Path:
+    """Write ``report.html`` into a run directory, finished or not, and return its path.
+
+    Raises UserError when the folder is no run directory, or its files are damaged.
+    """
+    story = read_story(run_dir)
+    body = "".join(
+        [
+            _head(story),
+            html.section("Key numbers", html.tiles(_key_numbers(story))),
+            html.section("Curves", _curves(story.log)),
+            html.section("Pictures", _pictures(run_dir / rundir.SAMPLES)),
+            html.section("Go on", html.commands(_go_on(story))),
+            '<div class="columns">',
+            html.section("Configuration", html.table([(key, _plain(value)) for key, value in story.config.items()])),
+            html.section("Environment", _environment(story.sessions)),
+            "</div>",
+        ]
+    )
+    return html.write_page(run_dir / "report.html", " · ".join(_title(story)), body)
+
+
+def read_story(run_dir: Path) -> Story:
+    """Read what a run directory has; only ``config.json`` must be there."""
+    about = rundir.read_config(run_dir)
+    environment, result = run_dir / rundir.ENVIRONMENT, run_dir / rundir.RESULT
+    sessions = rundir.read_json(environment).get("sessions") if environment.exists() else None
+    return Story(
+        folder=run_dir,
+        about=about,
+        sessions=[session for session in sessions or [] if isinstance(session, dict)],
+        log=[line for line in rundir.read_log(run_dir) if is_number(line["step"])],
+        result=rundir.read_json(result) if result.exists() else None,
+    )
+
+
+def _title(story: Story) -> list[str]:
+    seed = story.config.get("seed")
+    parts = [story.about.get("system"), story.about.get("preset"), None if seed is None else f"seed {seed}"]
+    return [str(part) for part in parts if part]
+
+
+def _head(story: Story) -> str:
+    aim = story.config.get("steps") or 0
+    name, *chips = _title(story)
+    if story.result is not None:
+        status, mood = "finished", "good"
+    else:
+        status, mood = f"unfinished: {number(story.steps_done)} of {number(aim)} steps", "wait"
+    share = min(100.0, 100 * story.steps_done / aim) if aim > 0 else 0
+    bar = f'<div class="bar"><div style="width:{share:.1f}%"></div></div>' if story.result is None else ""
+    chips_html = "".join(f'<span class="chip">{escape(chip)}</span>' for chip in chips)
+    return (
+        f'<header><h1>{escape(name)}</h1>{chips_html}<span class="chip {mood}">{escape(status)}</span>{bar}</header>\n'
+    )
+
+
+def _key_numbers(story: Story) -> list[html.Tile]:
+    if story.result is not None:
+        metrics, note = story.result.get("metrics") or {}, ""
+    else:
+        metrics, note = _last_values(story.log), "last logged"
+    named = sorted(metrics.items(), key=lambda item: (not is_percent(item[0]), group(item[0]) == "loss"))
+    entries = [html.Tile(words(name), _metric(name, value), note) for name, value in named if name != "lr"]
+    cost = (story.result or {}).get("cost")
+    entries += [html.Tile("steps", number(story.steps_done)), html.Tile("training time", duration(story.seconds))]
+    return [*entries, html.Tile("cost", dollars(cost))] if cost is not None else entries
+
+
+def _metric(name: str, value: Any) -> str:
+    if value is None:
+        return "not finite"
+    if isinstance(value, str):
+        return value
+    return number(value) + (" %" if is_percent(name) else "")
+
+
+def _last_values(log: list[dict[str, Any]]) -> dict[str, Any]:
+    last: dict[str, Any] = {}
+    for line in log:
+        last.update({name: value for name, value in line.items() if name not in ("step", "seconds")})
+    return last
+
+
+# ------------------------------------------------------------------------------- curves
+
+
+def _curves(log: list[dict[str, Any]]) -> str:
+    charts: dict[str, dict[str, list[svg.Point]]] = {}
+    for name, points in _series(log).items():
+        if any(value is not None for _, value in points):
+            charts.setdefault(group(name), {})[name] = points
+    order = sorted(charts, key=lambda title: (title != "loss", title != "accuracy"))
+    drawn = "".join(_chart(title, charts[title]) for title in order)
+    return f'<div class="charts">{drawn}</div>' if drawn else '<p class="muted">Nothing has been logged yet.</p>'
+
+
+def _series(log: list[dict[str, Any]]) -> dict[str, list[svg.Point]]:
+    """Every logged name with its points; lines of one step are one, values that are no numbers leave gaps."""
+    by_step: dict[float, dict[str, Any]] = {}
+    for line in log:
+        by_step.setdefault(line["step"], {}).update(line)
+    series: dict[str, list[svg.Point]] = {}
+    for step in sorted(by_step):
+        for name, value in by_step[step].items():
+            if name not in ("step", "seconds") and (value is None or is_number(value)):
+                series.setdefault(name, []).append((step, value))
+    # training before validation, so that each keeps its colour from chart to chart
+    return dict(sorted(series.items(), key=lambda item: item[0].startswith(("val", "test"))))
+
+
+def _chart(title: str, series: dict[str, list[svg.Point]]) -> str:
+    lost = sum(value is None for points in series.values() for _, value in points)
+    heading = title + (" (%)" if title == "accuracy" else "")
+    legend = ""
+    for i, (name, points) in enumerate(series.items()):
+        last = next(value for _, value in reversed(points) if value is not None)
+        legend += f'<li><span class="swatch {svg.style(i)}"></span>{escape(words(name))} <b>{number(last)}</b></li>'
+    note = f'<p class="note">Logged but not finite, so not drawn: {lost}.</p>' if lost else ""
+    picture = svg.chart(series, f"{title} over the step")
+    return f'<div class="chart"><h3>{escape(words(heading))}</h3><ul class="legend">{legend}</ul>{picture}{note}</div>'
+
+
+# ------------------------------------------------------------------------------- pictures
+
+
+def _pictures(folder: Path) -> str:
+    files = [path for path in folder.iterdir() if path.suffix.lower() in html.TYPES] if folder.is_dir() else []
+    newest = sorted(files, key=_natural)[-MOST_PICTURES:]
+    shown = "".join(html.picture(path, _caption(path)) for path in newest)
+    note = (
+        f'<p class="muted">The last {len(newest)} of {len(files)} pictures, by name.</p>'
+        if len(files) > len(newest)
+        else ""
+    )
+    return f'{note}<div class="pictures">{shown}</div>' if shown else ""
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """``step_9`` before ``step_10``."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _caption(path: Path) -> str:
+    text = path.with_suffix(".txt")
+    if text.is_file() and not text.is_symlink():
+        return text.read_text(encoding="utf-8", errors="replace")[:MOST_CAPTION].strip()
+    return words(path.stem)
+
+
+# ------------------------------------------------------------------------------- tables and commands
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _environment(sessions: list[dict[str, Any]]) -> str:
+    if not sessions:
+        return '<p class="muted">Not recorded.</p>'
+    names = list(dict.fromkeys(name for session in sessions for name in session))
+    rows = [(words(name), *(_session_value(session, name) for session in sessions)) for name in names]
+    header = ("", *(f"session {i}" for i in range(1, len(sessions) + 1))) if len(sessions) > 1 else ()
+    return html.table(rows, header)
+
+
+def _session_value(session: dict[str, Any], name: str) -> str:
+    value = session.get(name)
+    return shlex.join(map(str, value)) if name == "command" and isinstance(value, list) else _plain(value)
+
+
+def _go_on(story: Story) -> list[tuple[str, str]]:
+    system, run = shlex.quote(_title(story)[0]), shlex.quote(str(story.folder))
+    resume = [] if story.result is not None else [("Resume where it stopped", _resume(story))]
+    return [
+        *resume,
+        ("Evaluate", f"daybreak {system} evaluate {run}"),
+        ("Use it from Python", f"import daybreak\nmodel = daybreak.load({str(story.folder)!r})"),
+        ("Beside other runs", f"daybreak compare {run} ..."),
+    ]
+
+
+def _resume(story: Story) -> str:
+    """The command that began the run where it was one; else the one that the configuration stands for."""
+    command = story.sessions[-1].get("command") if story.sessions else None
+    if isinstance(command, list) and len(command) > 1:
+        name = PurePath(str(command[0])).name
+        if name in ("daybreak", "daybreak.exe", "__main__.py"):
+            return shlex.join(["daybreak", *map(str, command[1:])])
+    about = story.about
+    wanted = ["daybreak", about.get("system"), about.get("loop") or "train", about.get("preset"), "--out", story.folder]
+    return shlex.join(str(word) for word in wanted if word)

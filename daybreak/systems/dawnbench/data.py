@@ -1,0 +1,26 @@
+"""Which images a dawnbench config trains on, validates on and is tested on."""
+
+from __future__ import annotations
+
+from daybreak.data import images, where
+from daybreak.data.images import Images
+from daybreak.data.toy.digits import digits
+from daybreak.systems.dawnbench.config import Config
+
+SPLIT_SEED = 0  # the held-out images are the same ones in every run, whatever its seed
+
+
+def training_sets(config: Config) -> tuple[Images, Images]:
+    """Images to train on, and ``config.held_out`` images of the training set to validate on."""
+    return _read(config, train=True).split(config.held_out, SPLIT_SEED)
+
+
+def test_set(config: Config) -> Images:
+    """The images that no decision may depend on."""
+    return _read(config, train=False)
+
+
+def _read(config: Config, train: bool) -> Images:
+    if config.data == "digits":
+        return digits(train)
+    return images.cifar10(where.root(), train)
