@@ -14,7 +14,7 @@ from typing import Any
 
 from daybreak import __version__
 from daybreak.engine.errors import UserError
-from daybreak.systems import SYSTEMS, verbs
+from daybreak.systems import SYSTEMS, claims, verbs
 
 COMMANDS = {
     "list": "the systems, one line each, with their best measured number",
@@ -72,7 +72,7 @@ def system(name: str, words: list[str]) -> None:
     elif words[0] == "evaluate":
         from daybreak import evaluation
 
-        evaluation.run(name, own["evaluate"], words[1:])
+        evaluation.run(name, own["evaluate"], claims(name), words[1:])
     elif words[0] in own:
         parse(own[words[0]], words[1:], f"daybreak {name} {words[0]}")()
     else:

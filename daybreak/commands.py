@@ -68,9 +68,15 @@ class Data:
             self._prepare()
         else:
             table(
-                ["data set", "there", "size", "licence", "what"],
+                ["data set", "there", "download", "licence", "what"],
                 [
-                    [s.name, "yes" if s.is_there(where.root()) else "no", s.size, s.licence, s.what]
+                    [
+                        s.name,
+                        "yes" if s.is_there(where.root()) else "no",
+                        f"{s.size / 1e6:.0f} MB" if s.size else "bundled",
+                        s.licence,
+                        s.what,
+                    ]
                     for s in where.catalogue()
                 ],
             )

@@ -32,4 +32,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "set DAYBREAK_DATA" in str(r.longrepr)]
     if skipped:
         terminalreporter.section("real data", yellow=True)
-        terminalreporter.line(f"{len(skipped)} tests did NOT run: their data sets are not under DAYBREAK_DATA", yellow=True)
+        terminalreporter.line(
+            f"{len(skipped)} tests did NOT run: their data sets are not under DAYBREAK_DATA", yellow=True
+        )

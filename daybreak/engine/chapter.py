@@ -81,5 +81,5 @@ def read(folder: Path) -> Chapter:
 
 
 def _inside(picture: Picture, folder: Path) -> None:
-    if Path(picture.file).name != picture.file or "\\" in picture.file:
+    if picture.file in ("", ".", "..") or set(picture.file) & {"/", "\\", "\0"}:
         raise UserError(f"{folder / FILE} names the picture {picture.file!r}: give a plain file name inside the folder")

@@ -18,13 +18,14 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as pack_tensors
 from torch import Tensor, nn
 
 from daybreak.engine.errors import UserError
-from daybreak.engine.files import sync_folder, write_synced
+from daybreak.engine.files import sweep, sync_folder, write_synced
 
 logger = logging.getLogger("daybreak")
 
@@ -47,13 +48,13 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """
     final = folder / f"step_{step:08d}"
     temporary = folder / f".tmp_{final.name}_{os.getpid()}"
+    tensors, tree = flatten(state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
         if final.exists():  # the same step again, or a damaged one that the resume went past
             shutil.rmtree(final)
         temporary.mkdir()
-        tensors, tree = flatten(state)
         digests = {
             TENSORS: write_synced(temporary / TENSORS, pack_tensors(tensors)),
             STATE: write_synced(temporary / STATE, _json({"format": FORMAT, "step": step, "tree": tree})),
@@ -112,18 +113,24 @@ def newest(folder: Path) -> dict[str, Any] | None:
 
 def give_back(name: str, part: Any, state: dict[str, Any], folder: Path) -> None:
     """Give a part its state back. Raises UserError naming the first key that does not fit."""
+    remedy = "give another --out, or start over with --fresh"
     if isinstance(part, nn.Module):
         mine = part.state_dict()
         for key in {**mine, **state}:
             if key not in mine or key not in state:
                 raise UserError(
-                    f"{folder} does not fit: {name}.{key} is only in the {'model' if key in mine else 'checkpoint'}"
+                    f"{folder} does not fit: {name}.{key} is only in the {'model' if key in mine else 'checkpoint'}; "
+                    + remedy
                 )
             if isinstance(mine[key], Tensor) and mine[key].shape != state[key].shape:
                 raise UserError(
-                    f"{folder} does not fit: {name}.{key} is {tuple(state[key].shape)}, not {tuple(mine[key].shape)}"
+                    f"{folder} does not fit: {name}.{key} is {tuple(state[key].shape)}, not {tuple(mine[key].shape)}; "
+                    + remedy
                 )
-    part.load_state_dict(state)
+    try:
+        part.load_state_dict(state)
+    except (KeyError, ValueError, RuntimeError) as error:  # what torch raises for another optimizer or other shapes
+        raise UserError(f"{folder} does not fit {name} ({' '.join(str(error).split())}); {remedy}") from error
 
 
 def whole(folder: Path) -> list[Path]:
@@ -135,12 +142,6 @@ def _prune(folder: Path, newest: Path) -> None:
     abandoned = [path for path in whole(folder) if path > newest]  # a resume went back before them
     for path in abandoned + whole(folder)[: -KEEP - len(abandoned)]:
         shutil.rmtree(path)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed save left behind."""
-    for stale in folder.glob(".tmp_*"):
-        shutil.rmtree(stale, ignore_errors=True)
 
 
 # ------------------------------------------------------------------------------- files
@@ -163,7 +164,7 @@ def _checked(path: Path, digest: str) -> bytes:
 def _parse(content: bytes, path: Path) -> dict[str, Any]:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"{path} is not JSON") from error
     if not isinstance(value, dict):
         raise Damaged(f"{path} is not a JSON object")
@@ -187,21 +188,28 @@ def _digest(content: bytes) -> str:
 def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
     """Split a tree into its tensors, by name, and JSON that refers to them. A tied tensor is kept once.
 
+    Tensors that merely overlap are kept each by itself.
+
     Raises TypeError naming the place of a value that a checkpoint cannot hold.
     """
     tensors: dict[str, Tensor] = {}
     seen: dict[tuple[Any, ...], str] = {}
+    storages: set[int] = set()
 
     def tensor(value: Tensor, path: str) -> dict[str, Any]:
+        _refuse_exotic(value, path)
         value = value.detach()
         key = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride(), value.device)
-        if value.numel() and key in seen:
-            name = seen[key]
-        else:
-            name = seen[key] = path
+        if key not in seen or not value.numel():
+            while path in tensors:  # {1: a, "1": b}
+                path += "'"
+            seen[key] = path
             # safetensors holds row-major data: permute the dimensions into memory order, and note how
-            tensors[name] = value.permute(memory_order(value)).contiguous().cpu()
-        return {"$tensor": name, "order": memory_order(value)}
+            packed = value.permute(memory_order(value)).contiguous().cpu()
+            storage = packed.untyped_storage().data_ptr()
+            tensors[path] = packed.clone() if storage in storages else packed  # safetensors refuses to share memory
+            storages.add(storage)
+        return {"$tensor": seen[key], "order": memory_order(value)}
 
     def node(value: Any, path: str) -> Any:
         if isinstance(value, Tensor):
@@ -214,14 +222,23 @@ def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
         if isinstance(value, (list, tuple)):
             members = [node(item, f"{path}/{i}") for i, item in enumerate(cast(list[Any], value))]
             return members if isinstance(value, list) else {"$tuple": members}
-        if isinstance(value, float) and not math.isfinite(value):
-            return {"$float": repr(value)}
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
-        raise TypeError(f"a checkpoint cannot hold {type(value).__name__} (at {path.strip('/')})")
+        return _scalar(value, path)
 
     structure = node(tree, "")
     return tensors, structure
+
+
+def _scalar(value: Any, path: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": repr(float(value))}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__} (at {path.strip('/')})")
+
+
+def _refuse_exotic(value: Tensor, path: str) -> None:
+    if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_neg():
+        raise TypeError(f"a checkpoint cannot hold a {value.layout} {value.dtype} tensor (at {path.strip('/')})")
 
 
 def unflatten(structure: Any, tensors: dict[str, Tensor]) -> Any:

@@ -86,7 +86,7 @@ def to_json(config: RunConfig) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return None
-        return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
+        return [plain(item) for item in cast(tuple[Any, ...], value)] if isinstance(value, tuple) else value
 
     return {f.name: plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
@@ -96,9 +96,7 @@ def from_json(cls: type[C], values: dict[str, Any]) -> C:
     hints = typing.get_type_hints(cls)
     for name in values:
         if name not in hints:
-            raise UserError(
-                f"{cls.__module__}.{cls.__name__} has no field {name!r}: another version wrote it"
-            )
+            raise UserError(f"{cls.__module__}.{cls.__name__} has no field {name!r}: another version wrote it")
     return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
 
 

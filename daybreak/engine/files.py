@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,15 @@ def disk_errors(path: Path) -> Generator[None]:
         raise UserError(
             f"{path} could not be written ({error.strerror or error}): free space or choose another place"
         ) from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders that a killed process left in ``folder``."""
+    for stale in folder.glob(".tmp_*"):
+        if stale.is_dir():
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            stale.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

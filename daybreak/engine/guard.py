@@ -31,11 +31,12 @@ class Guard:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.latching = device.torch.type == "cuda"  # a step must not wait for the device
         self.first_fault = torch.zeros((), device=device.torch)  # 1 + the step of the first fault, 0: none
 
     def check(self, optimizer: Optimizer, step: int, loss: Tensor, norm: Tensor) -> None:
         """Raise NotFinite, or latch: a fused optimizer on a GPU then skips its updates by itself (``found_inf``)."""
-        if self.device.torch.type == "cuda" and getattr(optimizer, "_step_supports_amp_scaling", False):
+        if self.latching and getattr(optimizer, "_step_supports_amp_scaling", False):
             self.latch(optimizer, step, torch.isfinite(loss) & torch.isfinite(norm))
             return
         bad_loss, bad_norm = not math.isfinite(loss.item()), not math.isfinite(norm.item())
@@ -50,7 +51,7 @@ class Guard:
 
     def read(self) -> None:
         """Raise NotFinite for a latched fault. Waits for the device."""
-        if self.device.torch.type == "cuda" and (first := self.device.largest(float(self.first_fault))):
+        if self.latching and (first := self.device.largest(float(self.first_fault))):
             raise NotFinite(int(first) - 1, "the loss or the gradient")
 
 

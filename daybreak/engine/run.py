@@ -32,7 +32,7 @@ from daybreak.engine import checkpoint, rundir, seed
 from daybreak.engine.config import RunConfig, changed_fields, to_json
 from daybreak.engine.device import Device, unwrap
 from daybreak.engine.errors import UserError
-from daybreak.engine.files import disk_errors, write_atomic
+from daybreak.engine.files import disk_errors, sweep, write_atomic
 from daybreak.engine.guard import Diverged, Guard, NotFinite, first_bad_gradient
 from daybreak.engine.progress import Progress
 
@@ -70,7 +70,7 @@ class Run:
         self._window: dict[str, list[Tensor | float]] = {}
         self._latest: dict[str, float] = {}
         self._flush_now = False
-        self._micro_batches: dict[int, int] = {}
+        self._micro_losses: dict[int, list[Tensor]] = {}  # by optimizer: of the micro-batches since its last step
         self._final: dict[str, float] = {}
 
     # --------------------------------------------------------------------------- opening and closing
@@ -142,6 +142,7 @@ class Run:
                 raise UserError(
                     f"{self.folder} was begun with {name} = {old}, not {new}: give another --out, or use --fresh"
                 )
+        sweep(self.folder)
         rundir.write_json(self.folder / rundir.CONFIG, stored)
         now = rundir.environment(self.device.name, self.device.precision, torch.get_num_threads(), self.device.world)
         for change in rundir.write_environment(self.folder, now):
@@ -193,7 +194,7 @@ class Run:
         self.save()
 
     def _end_step(self) -> None:
-        if any(self._micro_batches.values()):
+        if any(self._micro_losses.values()):
             raise RuntimeError("a step ended between two micro-batches: call run.update `accumulate` times a step")
         flush = self._flush_now or self.every(self.config.log_every)
         save = self.every(self.config.save_every)
@@ -234,16 +235,17 @@ class Run:
         gradient is not finite. On a GPU with a fused optimizer no step waits for that: the fault is kept on the
         device, the optimizer skips, and it is raised with the next line of the log or the next checkpoint.
         """
-        micro = self._micro_batches.get(id(optimizer), 0)
-        if micro == 0:
+        losses = self._micro_losses.setdefault(id(optimizer), [])
+        if not losses:
             optimizer.zero_grad(set_to_none=True)  # here, not after the step: another loss may have left gradients
+        losses.append(loss.detach())
         (loss / accumulate if accumulate > 1 else loss).backward()
-        self._micro_batches[id(optimizer)] = (micro + 1) % accumulate
-        if micro + 1 < accumulate:
+        if len(losses) < accumulate:
             return
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         norm = get_total_norm([cast(Tensor, p.grad) for p in parameters])
-        self._check(optimizer, loss.detach(), norm)
+        self._check(optimizer, torch.stack(losses).sum(), norm)
+        losses.clear()
         if clip is not None:
             clip_grads_with_norm_(parameters, clip, norm)
         optimizer.step()
@@ -262,7 +264,9 @@ class Run:
 
     def _diagnosis(self, fault: NotFinite, parameter: str | None) -> str:
         data = {name: part.state_dict() for name, part in self._parts.items() if hasattr(part, "__next__")}
-        at = "".join(f", {name} at {' '.join(f'{k} {v}' for k, v in state.items())}" for name, state in data.items())
+        at = "".join(
+            f", next of {name} is {' '.join(f'{k} {v}' for k, v in state.items())}" for name, state in data.items()
+        )
         of = f" (first in {parameter})" if parameter else ""
         last = f"step {self._saved_step}" if self._saved_step >= 0 else "none yet"
         return (
@@ -275,7 +279,8 @@ class Run:
     def log(self, **values: Tensor | float) -> None:
         """Keep numbers for the next line of the log, which holds their means. Tensors stay where they are till then."""
         for name, value in values.items():
-            self._window.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else float(value))
+            kept = value.detach().clone() if isinstance(value, Tensor) else float(value)  # the caller may go on adding
+            self._window.setdefault(name, []).append(kept)
 
     def result(self, **metrics: float) -> None:
         """The run's final numbers, beside the last ones logged."""
@@ -285,7 +290,7 @@ class Run:
         if self.device.main:
             self._log = rundir.Log(self.folder, self.step)
             self._stack.callback(self._log.close)
-            self._scalars: Any = None
+            self._scalars: rundir.Scalars | None = None
         title = f"{self.config.system} {self.config.preset}".strip()
         self._progress = Progress(title, self.step, self.config.steps, show=self.device.main)
         self._stack.callback(lambda: self._progress.close(self.step))
@@ -293,25 +298,20 @@ class Run:
     def _flush(self) -> None:
         self._read_guard()
         window, self._window = self._window, {}
-        if not window:
-            return
-        means = {name: sum(float(value) for value in values) / len(values) for name, values in window.items()}
-        ranks = self.device.gather(means)
-        means = {name: sum(rank[name] for rank in ranks) / len(ranks) for name in means}
+        mine = {name: _mean([float(value) for value in values]) for name, values in window.items()}
+        ranks = self.device.gather(mine)  # what only one of them logged is its own mean
+        means = {name: _mean([rank[name] for rank in ranks if name in rank]) for rank in ranks for name in rank}
         self._latest.update(means)
-        if self.device.main:
+        if means and self.device.main:
             self._log.write({"step": self.step, "seconds": round(self.seconds, 3), **means})
             self._write_scalars(means)
             self._progress.numbers(means)
 
     def _write_scalars(self, means: dict[str, float]) -> None:
         if self._scalars is None:
-            from torch.utils.tensorboard.writer import SummaryWriter  # slow to import
-
-            self._scalars = SummaryWriter(str(self.folder / rundir.TENSORBOARD), purge_step=self.step)
+            self._scalars = rundir.Scalars(self.folder, self.step)
             self._stack.callback(self._scalars.close)
-        for name, mean in means.items():
-            self._scalars.add_scalar(name, mean, self.step)
+        self._scalars.write(self.step, means)
 
     # --------------------------------------------------------------------------- checkpoints
 
@@ -342,6 +342,9 @@ class Run:
     def _resume(self) -> None:
         folder = self.folder / rundir.CHECKPOINTS
         state = checkpoint.newest(folder)
+        step = float(state["run"]["step"]) if state else 0.0
+        if self.device.largest(step) != -self.device.largest(-step):
+            raise UserError(f"the ranks see different checkpoints in {folder}: give an --out that all machines share")
         if state is None:
             return
         for name, part in self._parts.items():
@@ -357,3 +360,7 @@ class Run:
             seed.restore(run["generators"][self.device.rank])
         if self.device.main:
             logger.info("resumed %s at step %d of %d", self.folder, self.step, self.config.steps)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

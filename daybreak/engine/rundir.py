@@ -20,7 +20,8 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, write_atomic
 
 FORMAT = 1
-CONFIG, ENVIRONMENT, LOG, RESULT = "config.json", "environment.json", "log.jsonl", "result.json"
+CONFIG, ENVIRONMENT, LOG = "config.json", "environment.json", "log.jsonl"
+RESULT, EVALUATION = "result.json", "evaluation.json"
 WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "weights.safetensors",
     "checkpoints",
@@ -45,10 +46,10 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is not there: {path.parent} is no run directory of daybreak") from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}): the run directory is damaged") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}): restore or delete it, or give another --out") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} is not a JSON object: the run directory is damaged")
+        raise UserError(f"{path} is not a JSON object: restore or delete it, or give another --out")
     return cast(dict[str, Any], value)
 
 
@@ -68,12 +69,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     stored = read_json(folder / CONFIG)
     if stored.get("format") != FORMAT:
         raise UserError(f"{folder} has run format {stored.get('format')}, not {FORMAT}: use the daybreak that wrote it")
+    for name, kind in {"system": str, "preset": str, "loop": str, "config": dict}.items():
+        if not isinstance(stored.get(name), kind):
+            raise UserError(f"{folder / CONFIG} has no {name!r}: restore or delete it, or give another --out")
     return stored
 
 
 def is_finished(folder: Path, steps: int) -> bool:
     """Whether a run of ``steps`` steps has ended here and left its result."""
-    return (folder / RESULT).exists() and read_json(folder / RESULT).get("steps", -1) >= steps
+    done = read_json(folder / RESULT).get("steps") if (folder / RESULT).exists() else None
+    return isinstance(done, int) and done >= steps
 
 
 def clear(folder: Path) -> None:
@@ -99,6 +104,8 @@ class Lock:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a")
+        if hasattr(os, "register_at_fork"):  # or a data loader's worker that outlives its killed parent holds the lock
+            os.register_at_fork(after_in_child=self.file.close)
         try:
             _lock(self.file.fileno())
         except OSError as error:
@@ -147,7 +154,30 @@ class Log:
 
     def close(self) -> None:
         """Close the file."""
-        self.file.close()
+        with disk_errors(self.path):  # what a full disk refused is tried again here
+            self.file.close()
+
+
+class Scalars:
+    """The numbers of the log once more, as TensorBoard reads them."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard.writer import SummaryWriter  # slow to import
+
+        self.path = folder / TENSORBOARD
+        with disk_errors(self.path):
+            self.writer: Any = SummaryWriter(str(self.path), purge_step=step)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add the values of a step; a thread of TensorBoard's writes them."""
+        with disk_errors(self.path):
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Wait for the thread, and close the file."""
+        with disk_errors(self.path):
+            self.writer.close()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -161,7 +191,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and "step" in line:
+        if isinstance(line, dict) and isinstance(cast(dict[str, Any], line).get("step"), int):
             lines.append(cast(dict[str, Any], line))
     return lines
 
@@ -201,10 +231,18 @@ def environment(device: str, precision: str, threads: int, world: int) -> dict[s
     }
 
 
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
+    """The environments a run was trained in, one a session that differs. Raises UserError for a damaged file."""
+    sessions: Any = read_json(folder / ENVIRONMENT).get("sessions")
+    if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in cast(list[Any], sessions)):
+        raise UserError(f"{folder / ENVIRONMENT} has no list of sessions: restore or delete it, or give another --out")
+    return cast(list[dict[str, Any]], sessions)
+
+
 def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
     """Add this session to ``environment.json``; returns what differs from the session before, as sentences."""
     path = folder / ENVIRONMENT
-    sessions: list[dict[str, Any]] = read_json(path)["sessions"] if path.exists() else []
+    sessions = read_sessions(folder) if path.exists() else []
     before = sessions[-1] if sessions else None
     changes = (
         [f"{key} was {before.get(key)}, is {value}" for key, value in now.items() if before.get(key) != value]

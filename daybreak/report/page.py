@@ -88,7 +88,7 @@ def _title(story: Story) -> list[str]:
 
 
 def _head(story: Story) -> str:
-    aim = story.config.get("steps") or 0
+    aim = float(story.config["steps"]) if is_number(story.config.get("steps")) else 0.0
     name, *chips = _title(story)
     if story.result is not None:
         status, mood = "finished", "good"

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from daybreak.engine.claim import Claim
 from daybreak.engine.errors import UserError
 from daybreak.engine.rundir import read_config
 
@@ -39,6 +40,11 @@ def verbs(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The system's loops (verb -> presets) and its other verbs (name -> dataclass of arguments)."""
     module = import_module(f"{SYSTEMS[name].module}.verbs")
     return module.LOOPS, module.VERBS
+
+
+def claims(name: str) -> dict[str, Claim]:
+    """What the system sets out to show, by the name of the record."""
+    return import_module(f"{SYSTEMS[name].module}.verbs").CLAIMS
 
 
 def load(run_dir: str | Path, device: str = "auto") -> Any:

@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from daybreak.draw import confusion, curves
 from daybreak.engine.errors import UserError
-from PIL import Image
 
 STEPS = np.arange(0, 500, 10)
 
@@ -16,7 +17,8 @@ def test_curves_are_drawn_as_png_and_svg(tmp_path):
     series = {"train": (STEPS, np.exp(-STEPS / 200)), "validation": (STEPS, np.exp(-STEPS / 250))}
     png = curves(series, tmp_path / "loss.png", y_label="loss (nats)")
     svg = curves(series, tmp_path / "loss.svg", y_label="loss (nats)")
-    assert len({pixel for _, pixel in Image.open(png).convert("RGB").getcolors(2**24)}) > 10
+    with Image.open(png) as picture:
+        assert len(picture.convert("RGB").getcolors(2**24)) > 10
     assert svg.read_text().startswith("<?xml")
 
 
@@ -37,10 +39,9 @@ def test_names_are_drawn_as_they_are_and_not_as_mathematics(tmp_path, name):
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path):
-    plain = curves({"a": (STEPS, STEPS), "b": (STEPS, STEPS)}, tmp_path / "a.png").read_bytes()
-    hidden = curves({"a": (STEPS, STEPS), "_b": (STEPS, STEPS)}, tmp_path / "b.png").read_bytes()
-    assert len(hidden) > len(plain) - 200
-    assert hidden != plain
+    first = curves({"a": (STEPS, STEPS), "_b": (STEPS, STEPS)}, tmp_path / "b.png").read_bytes()
+    second = curves({"a": (STEPS, STEPS), "_c": (STEPS, STEPS)}, tmp_path / "c.png").read_bytes()
+    assert first != second
 
 
 def test_series_of_different_lengths_are_refused_by_name(tmp_path):
@@ -57,7 +58,8 @@ def test_no_series_and_a_wrong_ending_are_refused(tmp_path):
 
 def test_a_confusion_matrix_is_darkest_where_the_answers_are(tmp_path):
     path = confusion(np.diag([9, 9, 9]), ["a", "b", "c"], tmp_path / "m.png")
-    pixels = np.asarray(Image.open(path).convert("L"), dtype=float)
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("L"), dtype=float)
     dark = np.argwhere(pixels < 100)
     assert np.corrcoef(dark[:, 0], dark[:, 1])[0, 1] > 0.8  # from the upper left to the lower right
 

@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from daybreak.engine import chapter as chapters
 from daybreak.engine.chapter import Chapter, Number, Picture
 from daybreak.engine.errors import UserError
@@ -49,7 +50,7 @@ def test_a_picture_that_is_not_there_is_refused(tmp_path):
         chapters.write(Chapter("a", "b", pictures=[Picture("a.png", "")]), tmp_path)
 
 
-@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "..", "sub/a.png", "sub\\a.png", ""])
+@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "..", "sub/a.png", "sub\\a.png", "", "a\0.png"])
 def test_a_picture_outside_of_the_folder_is_refused(tmp_path, file):
     values = {"system": "a", "title": "b", "pictures": [{"file": file, "caption": ""}]}
     (tmp_path / chapters.FILE).write_text(json.dumps(values))

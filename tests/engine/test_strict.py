@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
-from daybreak.engine.errors import UserError
-from daybreak.engine.strict import build, read_object
 from hypothesis import given
 from hypothesis import strategies as st
+
+from daybreak.engine.errors import UserError
+from daybreak.engine.strict import build, read_object
 
 
 @dataclass
@@ -30,7 +31,9 @@ GOOD = {"name": "a", "count": 1}
 
 
 def test_a_whole_tree_is_built():
-    built = build(Outer, GOOD | {"share": 1, "inner": {"what": "x"}, "many": [{"what": "y"}], "free": {"k": [1]}}, "file")
+    built = build(
+        Outer, GOOD | {"share": 1, "inner": {"what": "x"}, "many": [{"what": "y"}], "free": {"k": [1]}}, "file"
+    )
     assert built == Outer("a", 1, 1, "left", Inner("x"), [Inner("y")], {"k": [1]})
 
 
@@ -68,7 +71,10 @@ json_values = st.recursive(
 )
 
 
-@given(json_values | st.dictionaries(st.sampled_from(["name", "count", "share", "side", "inner", "many", "free"]), json_values))
+@given(
+    json_values
+    | st.dictionaries(st.sampled_from(["name", "count", "share", "side", "inner", "many", "free"]), json_values)
+)
 def test_any_json_is_built_or_refused(values):
     try:
         built = build(Outer, values, "file")

@@ -3,7 +3,9 @@ their own: ``python toys.py LOOP OUT [field=value ...]``."""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -37,6 +39,17 @@ class ToyConfig(RunConfig):
     """Seconds to sleep in each step, so that a kill falls between steps, too."""
     poison: str = ""
     """"data:12" makes the data of step 12 NaN; "loss:12" its loss infinite."""
+    interrupt: str = ""
+    """"SIGTERM:12" sends that signal to this process in step 12; "SIGTERM:12:1" to rank 1 alone."""
+    noise: float = 0.01
+    """Standard deviation of the noise on the supervised toy's outputs."""
+
+    def misbehave(self, step: int) -> None:
+        """Be slow, or be stopped from outside."""
+        time.sleep(self.pause)
+        name, at, rank = (*self.interrupt.split(":"), "", "", "")[:3]
+        if at == str(step) and rank in ("", os.environ.get("RANK", "0")):
+            os.kill(os.getpid(), signal.Signals[name])
 
 
 class Rows:
@@ -69,14 +82,13 @@ def supervised(config: ToyConfig) -> Path:
             x, y = next(data)
             if config.poison == f"data:{step}":
                 x = x * float("nan")
-            noise = 0.01 * torch.randn(len(x), 1) if run.device.world == 1 else 0.0
-            loss = mse_loss(model(x) + noise, y)
+            loss = mse_loss(model(x) + config.noise * torch.randn(len(x), 1), y)
             if config.poison == f"loss:{step}":
                 loss = loss * float("inf")
             run.update(optimizer, loss, clip=1.0)
             schedule.step()
             run.log(loss=loss)
-            time.sleep(config.pause)
+            config.misbehave(step)
         run.save_weights(model)
     return run.folder
 
@@ -87,7 +99,7 @@ def adversarial(config: ToyConfig) -> Path:
         opt_G, opt_D = torch.optim.Adam(G.parameters(), config.lr), torch.optim.Adam(D.parameters(), config.lr)
         ema = EMA(G, 0.9)
         data = Loader(Rows(), config.batch_size, config.seed)
-        for _ in run.steps(G=G, D=D, opt_G=opt_G, opt_D=opt_D, ema=ema, data=data):
+        for step in run.steps(G=G, D=D, opt_G=opt_G, opt_D=opt_D, ema=ema, data=data):
             for _ in range(2):
                 real, _ = next(data)
                 fake = G(torch.randn(len(real), 4)).detach()
@@ -97,7 +109,7 @@ def adversarial(config: ToyConfig) -> Path:
             run.update(opt_G, loss_G)
             ema.update()
             run.log(loss_D=loss_D, loss_G=loss_G)
-            time.sleep(config.pause)
+            config.misbehave(step)
         run.save_weights(ema.module)
     return run.folder
 
@@ -127,7 +139,7 @@ def self_play(config: ToyConfig) -> Path:
         net = mlp(8, 1)
         optimizer = torch.optim.SGD(net.parameters(), config.lr, momentum=0.9)
         replay = Replay()
-        for _ in run.steps(net=net, optimizer=optimizer, replay=replay):
+        for step in run.steps(net=net, optimizer=optimizer, replay=replay):
             games = [torch.from_numpy(np.random.randn(8).astype(np.float32)) for _ in range(4)]
             replay.extend([(x, float(x.sum() > net(x).item())) for x in games])
             for _ in range(2):
@@ -135,7 +147,7 @@ def self_play(config: ToyConfig) -> Path:
                 loss = mse_loss(net(x), z)
                 run.update(optimizer, loss)
             run.log(loss=loss)
-            time.sleep(config.pause)
+            config.misbehave(step)
         run.save_weights(net)
     return run.folder
 
@@ -144,6 +156,7 @@ LOOPS = {"supervised": supervised, "adversarial": adversarial, "self_play": self
 
 
 def main(loop: str, out: str, *fields: str) -> None:
+    """Run a toy loop; ``fields`` are "name=value"."""
     torch.set_num_threads(1)
     config = ToyConfig(out=out)
     for name, value in (field.split("=", 1) for field in fields):

@@ -13,9 +13,13 @@ SESSION = {
     "started": "2026-11-22T13:00:00+00:00",
     "command": ["/usr/bin/daybreak", "dawnbench", "train", "digits", "--out", "runs/my digits"],
 }
-LINES = [{"step": step, "seconds": step / 10, "loss": 5 / step, "val_accuracy": step / 10} for step in range(10, 1001, 10)]
+LINES = [
+    {"step": step, "seconds": step / 10, "loss": 5 / step, "val_accuracy": step / 10} for step in range(10, 1001, 10)
+]
 PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000" + "1f15c4890000000d49444154789c6360f8cf0000000301010018dd8db0" + "0000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    + "1f15c4890000000d49444154789c6360f8cf0000000301010018dd8db0"
+    + "0000000049454e44ae426082"
 )
 
 

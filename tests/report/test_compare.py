@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from daybreak.engine.errors import UserError
 from daybreak.report.compare import compare
 
@@ -32,7 +33,7 @@ def test_an_edited_log_is_refused(make_run):
     run = make_run()
     log = run / "log.jsonl"
     log.write_text(log.read_text().replace('"val_accuracy": 100.0', '"val_accuracy": 100.1'))
-    with pytest.raises(UserError, match="is not the log that result.json was written with"):
+    with pytest.raises(UserError, match=r"is not the log that result\.json was written with"):
         compare([run])
 
 
@@ -45,7 +46,9 @@ def test_a_result_that_does_not_vouch_for_its_log_is_refused(make_run):
         compare([run])
 
 
-@pytest.mark.parametrize("sessions", [None, [], [{"cores": 2}], [{"device": "cpu"}], [{"device": "cpu", "cores": 2}, {"device": None}]])
+@pytest.mark.parametrize(
+    "sessions", [None, [], [{"cores": 2}], [{"device": "cpu"}], [{"device": "cpu", "cores": 2}, {"device": None}]]
+)
 def test_a_run_of_an_unknown_machine_is_refused(make_run, sessions):
     with pytest.raises(UserError, match="unknown"):
         compare([make_run(sessions=sessions)])

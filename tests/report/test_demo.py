@@ -28,7 +28,14 @@ def test_chapters_are_shown_with_numbers_targets_pictures_and_commands(tmp_path,
         seconds=7.2,
     )
     text = demo_page([told], tmp_path).read_text()
-    for part in ("1 of 1 chapters went well", "target 95 %: met", "target 5 s: missed", "floor 10 %", "<p>Two.</p>", "7.2 s"):
+    for part in (
+        "1 of 1 chapters went well",
+        "target 95 %: met",
+        "target 5 s: missed",
+        "floor 10 %",
+        "<p>Two.</p>",
+        "7.2 s",
+    ):
         assert part in text
     assert "data:image/png;base64," in text
     assert "daybreak list" in text

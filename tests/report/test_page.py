@@ -6,10 +6,11 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from daybreak.engine.errors import UserError
-from daybreak.report.page import page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from daybreak.engine.errors import UserError
+from daybreak.report.page import page
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>"
 VOID = {"meta", "img", "br", "line", "circle", "polyline"}
@@ -178,7 +179,9 @@ def test_the_report_loads_neither_torch_nor_matplotlib(make_run):
     assert done.returncode == 0, done.stderr
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers(), max_size=2)
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers(), max_size=2)
+)
 names = st.sampled_from(["loss", "val_loss", "accuracy", "lr", "fid", "seconds"]) | st.text(max_size=8)
 log_lines = st.dictionaries(names, scalars, max_size=4).flatmap(
     lambda line: st.integers(0, 10**6).map(lambda step: {"step": step, **line})

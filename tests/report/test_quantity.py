@@ -3,12 +3,13 @@ from __future__ import annotations
 import doctest
 
 import pytest
+
 from daybreak.report import quantity
 
 
 def test_the_examples_in_the_docstrings_hold():
     found = doctest.testmod(quantity)
-    assert found.attempted > 5
+    assert found.attempted >= 5
     assert found.failed == 0
 
 

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
-from daybreak.report import svg
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daybreak.report import svg
+
 
 def pixels(text):
-    return [tuple(map(float, spot.split(","))) for points in re.findall(r'points="([^"]*)"', text) for spot in points.split()]
+    return [
+        tuple(map(float, spot.split(",")))
+        for points in re.findall(r'points="([^"]*)"', text)
+        for spot in points.split()
+    ]
 
 
 def test_a_falling_loss_falls_from_left_to_right():
@@ -21,7 +27,7 @@ def test_a_falling_loss_falls_from_left_to_right():
 
 def test_a_loss_over_decades_gets_a_logarithmic_axis():
     spots = pixels(svg.chart({"loss": [(0, 10.0), (1, 1.0), (2, 0.1), (3, 0.01)]}, "loss"))
-    falls = [b - a for (_, a), (_, b) in zip(spots, spots[1:], strict=False)]
+    falls = [b - a for (_, a), (_, b) in pairwise(spots)]
     assert max(falls) == pytest.approx(min(falls), abs=0.2)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from daybreak.augment.images import random_crop, random_flip
-from daybreak.data.images import Images
+from daybreak.data.images import Images, digest
 from daybreak.data.loader import Loader, batches
 from daybreak.engine.device import Device
 from daybreak.engine.optim import Schedule, decay_groups, inverse_momentum, one_cycle
@@ -27,6 +27,7 @@ def train(config: Config) -> Path:
     with Run(config) as run:
         train_set, held_out = training_sets(config)
         write_json(run.assets / "classes.json", {"classes": train_set.classes, "channels": train_set.images.shape[1]})
+        write_json(run.assets / "data.json", {"digest": digest(train_set)})
         network = ResNet9(train_set.images.shape[1], len(train_set.classes), config.width)
         network.normalise_by(train_set.images)
         model = run.device.wrap(network)

@@ -8,23 +8,38 @@ from typing import Any
 
 from tyro.conf import Positional
 
+from daybreak.engine.claim import Claim, Target
 from daybreak.systems.dawnbench.config import PRESETS
 
 LOOPS = {"train": PRESETS}
+CLAIMS = {
+    "cifar10-resnet9-cpu": Claim(
+        "a plain ResNet-9 with 1cycle reaches 88 % on CIFAR-10 in ten minutes on two cores",
+        {
+            "test_accuracy": Target("%", 88.0, floor=("the most frequent class", 10.0)),
+            "training_seconds": Target("s", 600.0, better="lower"),
+        },
+        headline=True,
+    ),
+    "digits-cpu": Claim(
+        "the tiny preset reads handwritten digits it has not seen, after seconds of training",
+        {
+            "test_accuracy": Target("%", 97.0, floor=("the most frequent class", 11.67)),
+            "training_seconds": Target("s", 20.0, better="lower"),
+        },
+    ),
+}
 
 
 @dataclass
 class Evaluate:
     """Test a trained run: accuracy on the test set, confusion matrix, right and wrong answers."""
 
-    run: Positional[Path]
-    """Run directory."""
-
-    def __call__(self) -> dict[str, float]:
-        """The numbers."""
+    def __call__(self, run: Path) -> dict[str, float]:
+        """The numbers of one run directory."""
         from daybreak.systems.dawnbench.evaluate import evaluate
 
-        return evaluate(self.run)
+        return evaluate(run)
 
 
 @dataclass

@@ -1,0 +1,30 @@
+"""What a system sets out to show: the targets stand in its code before the first run. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Target:
+    """One metric of a claim: what it should reach, what guessing gives, and what others published.
+
+    ``floor`` and ``anchor`` are (what it is, value).
+    """
+
+    unit: str
+    target: float | None = None
+    floor: tuple[str, float] | None = None
+    anchor: tuple[str, float] | None = None
+    better: Literal["higher", "lower"] = "higher"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, and the metrics of ``evaluate`` (besides ``training_seconds``) that it rests on."""
+
+    text: str
+    metrics: dict[str, Target]
+    headline: bool = False
+    """Whether its first metric is the one to show in ``daybreak list``."""

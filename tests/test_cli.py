@@ -1,0 +1,158 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daybreak import cli
+
+# what must be answered without loading torch: (words, exit code, a part of the answer)
+AT_ONCE = [
+    ([], 0, "usage: daybreak"),
+    (["--help"], 0, "systems:"),
+    (["--version"], 0, "daybreak 0."),
+    (["list"], 0, "dawnbench"),
+    (["data", "list"], 0, "cifar10"),
+    (["data", "where"], 0, "data"),
+    (["dawnbench", "--help"], 0, "presets"),
+    (["dawnbench", "train", "--help"], 0, "--lr"),
+    (["dawnbench", "evaluate", "--help"], 0, "--record"),
+    (["dawnbench", "train", "tiny", "--print-config"], 0, '"steps": 200'),
+    (["dwnbench", "train"], 2, "did you mean 'dawnbench'"),
+    (["dawnbench", "trian"], 2, "did you mean 'train'"),
+    (["dawnbench", "train", "cifar"], 2, "did you mean 'cifar10'"),
+    (["dawnbench", "train", "--lrr", "3"], 2, "--lr"),
+    (["dawnbench", "train", "--lr", "fast"], 2, "fast"),
+    (["dawnbench", "train", "--device", "gpu"], 2, "gpu"),
+    (["dawnbench", "evaluate"], 2, "needs a run directory"),
+    (["data", "prepare", "cifar"], 2, "did you mean 'cifar10'"),
+    (["demo", "--only", "nothing"], 2, "dawnbench"),
+    (["compare"], 2, "needs run directories"),
+    (["report", "nowhere"], 2, "nowhere"),
+    (["new", "Not-A-Name"], 2, "lower-case"),
+]
+
+WITHOUT_TORCH = """
+import json, sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise AssertionError("torch was imported")
+
+sys.meta_path.insert(0, Forbidden())
+from daybreak.cli import main
+for line in sys.stdin:
+    try:
+        code = main(json.loads(line))
+    except SystemExit as exit_:
+        code = exit_.code
+    print(f"\\n== {code}", flush=True)
+    sys.stderr.flush()
+"""
+
+
+def test_help_lists_and_mistakes_are_answered_without_torch() -> None:
+    lines = "".join(json.dumps(words) + "\n" for words, _, _ in AT_ONCE)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH],
+        input=lines,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    answers = done.stdout.split("\n== ")
+    assert len(answers) == len(AT_ONCE) + 1, done.stdout
+    for (words, code, part), answer, following in zip(AT_ONCE, answers, answers[1:], strict=False):
+        assert following.startswith(str(code)), f"{words}: {following}"
+        assert part in answer, f"{words}: {answer}"
+
+
+def test_a_mistake_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dawnbench", "trian"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and len(told.err.splitlines()) == 1
+
+
+def test_print_config_shows_one_config_a_seed_and_does_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["dawnbench", "train", "tiny", "--lr", "0.5", "--seeds", "3", "4", "--print-config"]) == 0
+    shown = capsys.readouterr().out
+    assert '"out": "runs/dawnbench-tiny/seed_3"' in shown and '"out": "runs/dawnbench-tiny/seed_4"' in shown
+    assert shown.count('"lr": 0.5') == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_seeds_train_one_run_each_and_leave_finished_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["dawnbench", "train", "tiny", "--steps", "3", "--out", "many", "--seeds", "0", "1"]
+    assert cli.main(words) == 0
+    assert {p.name for p in Path("many").iterdir()} == {"seed_0", "seed_1"}
+    first, second = (Path(f"many/seed_{s}/weights.safetensors").read_bytes() for s in (0, 1))
+    assert first != second
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.count("finished already") == 2
+
+
+def test_fresh_starts_over_but_deletes_nothing_that_is_no_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["dawnbench", "train", "tiny", "--steps", "2", "--out", "r"]
+    assert cli.main(words) == 0 and cli.main(words) == 2 and cli.main([*words, "--fresh"]) == 0
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    capsys.readouterr()
+    assert cli.main([*words[:-1], "precious", "--fresh"]) == 2
+    assert "no run directory" in capsys.readouterr().err
+    assert (tmp_path / "precious" / "thesis.txt").exists()
+
+
+def test_a_record_lists_every_run_that_was_started(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["dawnbench", "train", "tiny", "--steps", "2", "--out", "r", "--seeds", "0", "1"]) == 0
+    assert cli.main(["dawnbench", "evaluate", "r/seed_0", "--record", "digits-cpu"]) == 2
+    assert "seed_1 was started as well" in capsys.readouterr().err
+    assert cli.main(["dawnbench", "evaluate", "r/seed_0", "r/seed_1", "--record", "digits-cpu"]) == 0
+    record = json.loads(Path("results/dawnbench/digits-cpu.json").read_text())
+    assert record["seeds"] == [0, 1] and len(record["measurements"][0]["values"]) == 2
+    assert record["measurements"][0]["target"] == 97.0  # missed after two steps, and kept
+
+
+def test_runs_are_compared_in_one_table(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["dawnbench", "train", "tiny", "--steps", "2", "--out", "r", "--seeds", "0", "1"]) == 0
+    capsys.readouterr()
+    assert cli.main(["compare", "r/seed_0", "r/seed_1"]) == 0
+    assert "val_accuracy" in capsys.readouterr().out
+    log = tmp_path / "r" / "seed_0" / "log.jsonl"
+    log.write_text(log.read_text().replace('"step": 2', '"step": 20'))
+    assert cli.main(["compare", "r/seed_0"]) == 2
+    assert "log.jsonl is not the log" in capsys.readouterr().err
+
+
+def test_a_chapter_that_fails_does_not_stop_the_demo(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daybreak import commands
+    from daybreak.systems import SYSTEMS, System
+
+    monkeypatch.setitem(SYSTEMS, "absent", System("daybreak.systems.absent", "not there", "sketch"))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["demo", "--only", "absent"]) == 2  # the child does not know it: the chapter fails
+    assert "1 of 1 chapters failed" in capsys.readouterr().err
+    assert "absent" in (tmp_path / "runs" / "demo" / "report.html").read_text(encoding="utf-8")
+    assert commands.CHAPTER_SECONDS > 20

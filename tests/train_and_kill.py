@@ -1,0 +1,59 @@
+"""``python train_and_kill.py SYSTEM FOLDER``: train ``tiny`` undisturbed, and once more with a kill -9 after the first
+checkpoint. One process imports torch; the trainings are forks of it, since importing costs more than training."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from daybreak.engine.rundir import CHECKPOINTS
+from daybreak.systems import package, verbs
+
+GIVE_UP = 300.0  # seconds
+
+
+def main(system: str, folder: Path) -> None:
+    torch.set_num_threads(1)
+    package(system).train  # noqa: B018  imports what training needs, once for all forks
+    assert wait(fork_training(system, folder / "whole")) == 0
+    victim = fork_training(system, folder / "resumed")
+    checkpoints = folder / "resumed" / CHECKPOINTS
+    until = time.monotonic() + GIVE_UP
+    while not list(checkpoints.glob("step_*")) and time.monotonic() < until:
+        time.sleep(0.002)
+    time.sleep(0.02)
+    os.kill(victim, signal.SIGKILL)
+    if wait(victim) == -signal.SIGKILL:
+        (folder / "resumed" / "killed").touch()
+    assert wait(fork_training(system, folder / "resumed")) == 0
+
+
+def fork_training(system: str, out: Path) -> int:
+    """Train in a child process; returns its id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        config = verbs(system)[0]["train"]["tiny"]()
+        config.out = str(out)
+        package(system).train(config)
+        code = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Exit code of a child, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
