@@ -246,7 +246,17 @@ def pytest(venv: Path, folder: Path, options: list[str]) -> int:
     """Run pytest in a folder, with two workers of one thread each."""
     say("running the tests: a few minutes on two cores")
     return run(
-        venv / "bin" / "python", "-m", "pytest", "-n", "2", *options, folder=folder, venv=venv, OMP_NUM_THREADS="1"
+        venv / "bin" / "python",
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        *options,
+        folder=folder,
+        venv=venv,
+        OMP_NUM_THREADS="1",
     )
 
 

@@ -170,7 +170,8 @@ def test_commands_of_the_readme_run(
     name: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(package(name).__file__).parent / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^daybreak (.+)$", text.split("## Try it")[1].split("\n## ")[0], re.M)
+    block = text.split("## Try it")[1].split("```")[1]  # the first one; longer commands may follow in others
+    commands = re.findall(r"^daybreak (.+)$", block, re.M)
     assert any(" train" in command for command in commands)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained.whole, tmp_path / "runs" / f"{name}-tiny-seed0")  # as trained by the first command

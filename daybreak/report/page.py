@@ -20,18 +20,19 @@ MOST_CAPTION = 2_000
 
 @dataclass(frozen=True)
 class Story:
-    """What a run directory tells; ``result`` is None while the run is unfinished."""
+    """What a run directory tells; ``result`` is None while the run is unfinished, ``evaluation`` until it is judged."""
 
     folder: Path
     about: dict[str, Any]
     sessions: list[dict[str, Any]]
     log: list[dict[str, Any]]
     result: dict[str, Any] | None
+    evaluation: dict[str, Any] | None
 
     @property
     def config(self) -> dict[str, Any]:
         """The run's flat configuration."""
-        return self.about.get("config") or {}
+        return self.about["config"]
 
     @property
     def steps_done(self) -> int:
@@ -70,20 +71,24 @@ def page(run_dir: Path) -> Path:
 def read_story(run_dir: Path) -> Story:
     """Read what a run directory has; only ``config.json`` must be there."""
     about = rundir.read_config(run_dir)
-    environment, result = run_dir / rundir.ENVIRONMENT, run_dir / rundir.RESULT
-    sessions = rundir.read_json(environment).get("sessions") if environment.exists() else None
+    sessions = (_read_if_there(run_dir / rundir.ENVIRONMENT) or {}).get("sessions")
     return Story(
         folder=run_dir,
         about=about,
         sessions=[session for session in sessions or [] if isinstance(session, dict)],
         log=[line for line in rundir.read_log(run_dir) if is_number(line["step"])],
-        result=rundir.read_json(result) if result.exists() else None,
+        result=_read_if_there(run_dir / rundir.RESULT),
+        evaluation=_read_if_there(run_dir / rundir.EVALUATION),
     )
+
+
+def _read_if_there(path: Path) -> dict[str, Any] | None:
+    return rundir.read_json(path) if path.exists() else None
 
 
 def _title(story: Story) -> list[str]:
     seed = story.config.get("seed")
-    parts = [story.about.get("system"), story.about.get("preset"), None if seed is None else f"seed {seed}"]
+    parts = [story.about["system"], story.about["preset"], None if seed is None else f"seed {seed}"]
     return [str(part) for part in parts if part]
 
 
@@ -103,15 +108,21 @@ def _head(story: Story) -> str:
 
 
 def _key_numbers(story: Story) -> list[html.Tile]:
+    judged = (story.evaluation or {}).get("metrics") or {}
     if story.result is not None:
-        metrics, note = story.result.get("metrics") or {}, ""
+        logged, note = story.result.get("metrics") or {}, "end of training"
     else:
-        metrics, note = _last_values(story.log), "last logged"
-    named = sorted(metrics.items(), key=lambda item: (not is_percent(item[0]), group(item[0]) == "loss"))
-    entries = [html.Tile(words(name), _metric(name, value), note) for name, value in named if name != "lr"]
+        logged, note = _last_values(story.log), "last logged"
+    entries = [*_metric_tiles(judged, "evaluated"), *_metric_tiles(logged, note)]
     cost = (story.result or {}).get("cost")
     entries += [html.Tile("steps", number(story.steps_done)), html.Tile("training time", duration(story.seconds))]
     return [*entries, html.Tile("cost", dollars(cost))] if cost is not None else entries
+
+
+def _metric_tiles(metrics: dict[str, Any], note: str) -> list[html.Tile]:
+    """Percentages first, losses last; the learning rate has its curve."""
+    order = sorted(metrics.items(), key=lambda item: (not is_percent(item[0]), group(item[0]) == "loss"))
+    return [html.Tile(words(name), _metric(name, value), note) for name, value in order if name != "lr"]
 
 
 def _metric(name: str, value: Any) -> str:
@@ -219,14 +230,17 @@ def _session_value(session: dict[str, Any], name: str) -> str:
 
 
 def _go_on(story: Story) -> list[tuple[str, str]]:
+    """What can be done with the run as it is now."""
     system, run = shlex.quote(_title(story)[0]), shlex.quote(str(story.folder))
-    resume = [] if story.result is not None else [("Resume where it stopped", _resume(story))]
-    return [
-        *resume,
-        ("Evaluate", f"daybreak {system} evaluate {run}"),
-        ("Use it from Python", f"import daybreak\nmodel = daybreak.load({str(story.folder)!r})"),
-        ("Beside other runs", f"daybreak compare {run} ..."),
-    ]
+    offers: list[tuple[str, str]] = []
+    if story.result is None:
+        offers.append(("Resume where it stopped", _resume(story)))
+    if (story.folder / rundir.WEIGHTS).exists():
+        offers.append(("Evaluate", f"daybreak {system} evaluate {run}"))
+        offers.append(("Use it from Python", f"import daybreak\nmodel = daybreak.load({str(story.folder)!r})"))
+    if story.result is not None:
+        offers.append(("Beside other runs", f"daybreak compare {run} ..."))
+    return offers
 
 
 def _resume(story: Story) -> str:
@@ -235,7 +249,9 @@ def _resume(story: Story) -> str:
     if isinstance(command, list) and len(command) > 1:
         name = PurePath(str(command[0])).name
         if name in ("daybreak", "daybreak.exe", "__main__.py"):
-            return shlex.join(["daybreak", *map(str, command[1:])])
-    about = story.about
-    wanted = ["daybreak", about.get("system"), about.get("loop") or "train", about.get("preset"), "--out", story.folder]
-    return shlex.join(str(word) for word in wanted if word)
+            # --fresh would delete what is to be resumed
+            return shlex.join(["daybreak", *(str(word) for word in command[1:] if word != "--fresh")])
+    about, seed = story.about, story.config.get("seed")
+    wanted = ["daybreak", about["system"], about["loop"], about["preset"]]
+    wanted += [] if seed is None else ["--seed", str(seed)]
+    return shlex.join(str(word) for word in [*wanted, "--out", story.folder] if word)

@@ -277,7 +277,7 @@ def test_noise_in_an_archive_is_one_sentence_or_harmless(place: Path, make: Make
     files = {f"folder/{i}": rng.randbytes(300) for i in range(3)}
     make(place / "archive", files)
     whole = (place / "archive").read_bytes()
-    for _ in range(60):
+    for _ in range(40):
         noisy = bytearray(whole)
         noisy[rng.randrange(len(noisy))] ^= rng.randrange(1, 256)
         (place / "archive").write_bytes(noisy)

@@ -52,8 +52,6 @@ def test_a_finished_run_shows_its_numbers_curves_and_tables(make_run):
     for text in ("dawnbench", "digits", "seed 1", "finished", "98.12 %", "0.0712", "5 min 21 s", "$0.018", "torch"):
         assert text in found.text
     assert found.elements.count("svg") == 2  # loss, accuracy
-    assert "daybreak dawnbench evaluate" in found.text
-    assert "Resume" not in found.text
 
 
 def test_an_unfinished_run_shows_how_far_it_came_and_how_to_resume(make_run):
@@ -64,9 +62,34 @@ def test_an_unfinished_run_shows_how_far_it_came_and_how_to_resume(make_run):
     assert ("style", "width:60.0%") in found.attributes
 
 
+def test_resuming_never_starts_over(make_run):
+    began = {"device": "cpu", "command": ["daybreak", "dawnbench", "train", "tiny", "--fresh", "--lr", "3"]}
+    assert "daybreak dawnbench train tiny --lr 3" in read(make_run(sessions=[began], result=False)).text
+
+
+def test_an_evaluation_comes_first_among_the_numbers(make_run):
+    folder = make_run()
+    (folder / "evaluation.json").write_text('{"format": 1, "metrics": {"test_accuracy": 97.25}}')
+    text = read(folder).text
+    assert text.index("97.25 %") < text.index("98.12 %")
+
+
 def test_a_run_begun_from_python_is_resumed_by_a_command_of_its_configuration(make_run):
     folder = make_run(sessions=[{"device": "cpu", "command": ["train_me.py", "7"]}], result=False)
-    assert f"daybreak dawnbench train digits --out {folder}" in read(folder).text
+    assert f"daybreak dawnbench train digits --seed 1 --out {folder}" in read(folder).text
+
+
+def test_only_what_can_be_done_now_is_offered(make_run):
+    text = read(make_run("begun", result=False)).text
+    assert "Resume" in text
+    assert "evaluate" not in text
+    assert "compare" not in text
+    done = make_run("done")
+    (done / "weights.safetensors").write_bytes(b"")
+    text = read(done).text
+    assert "daybreak dawnbench evaluate" in text
+    assert "daybreak compare" in text
+    assert "Resume" not in text
 
 
 @pytest.mark.parametrize("log", ["", "\n\n", '{"step": 10, "lo', "null\n[]\n3\n", '{"loss": 1}\n', '{"step": "x"}\n'])
@@ -193,7 +216,9 @@ log_lines = st.dictionaries(names, scalars, max_size=4).flatmap(
 def test_whatever_was_logged_gives_a_page(make_run, tmp_path_factory, log, metrics):
     folder = tmp_path_factory.mktemp("any") / "run"
     (folder / "samples").mkdir(parents=True)
-    (folder / "config.json").write_text('{"format": 1, "system": "a", "preset": "b", "config": {"steps": 5}}')
+    (folder / "config.json").write_text(
+        '{"format": 1, "system": "a", "preset": "b", "loop": "train", "config": {"steps": 5}}'
+    )
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     (folder / "result.json").write_text(json.dumps({"steps": 5, "metrics": metrics}))
     assert "Key numbers" in read(folder).text
