@@ -58,7 +58,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         raise UserError(f"{name} has 32-bit samples, whose white is not known: save it with 8 or 16 bits")
     if image.mode.startswith("I;16"):
         samples = np.asarray(image).astype(np.uint32)
-        return Image.fromarray((samples // 256).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(((samples + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -30,6 +30,13 @@ WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "tensorboard",
 )
 LOCK = ".lock"
+MEASURED = (
+    "daybreak",
+    "benchmarks",
+    "pyproject.toml",
+    ":!*.md",
+    ":!daybreak/systems/best.json",
+)  # what figures depend on
 
 
 # ------------------------------------------------------------------------------- JSON files
@@ -285,7 +292,7 @@ def commit_of(checkout: Path) -> tuple[str | None, bool | None]:
         done = subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else None
 
-    status = git("status", "--porcelain")
+    status = git("status", "--porcelain", "--", *MEASURED)
     return git("rev-parse", "HEAD"), None if status is None else bool(status)
 
 

@@ -89,6 +89,10 @@ def no_range(handler: http.server.BaseHTTPRequestHandler, n: int) -> None:
     answer(handler, CONTENT)
 
 
+def whole_that_says_part(handler: http.server.BaseHTTPRequestHandler, n: int) -> None:
+    answer(handler, CONTENT, 200, Content_Range=f"bytes {MAX // 3}-{MAX - 1}/{MAX}")
+
+
 def closes_early(handler: http.server.BaseHTTPRequestHandler, n: int) -> None:
     answer(handler, CONTENT[: MAX // 3], Content_Length=str(MAX))
 
@@ -152,6 +156,7 @@ def names(folder: Path) -> list[str]:
         [larger_than_announced],
         [closes_early, good],
         [closes_early, no_range],
+        [closes_early, whole_that_says_part],
         [closes_early, wrong_range, good],
         [closes_early, status(416), good],
         [resets, answers_nothing, status(503), good],

@@ -203,7 +203,7 @@ def test_a_tar_that_claims_four_gigabytes_is_refused(place: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
-@pytest.mark.parametrize("size", [2**32, -512, -1])
+@pytest.mark.parametrize("size", [2**32, 2**21, -512, -1])
 def test_a_tar_header_that_claims_an_absurd_size_is_refused(place: Path, kind: bytes, size: int) -> None:
     header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT))
     header[156:157] = kind
@@ -211,7 +211,8 @@ def test_a_tar_header_that_claims_an_absurd_size_is_refused(place: Path, kind: b
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     (place / "archive").write_bytes(bytes(header) + bytes(10_240))
-    is_refused(place, "refused|damaged")
+    # newer Pythons see a negative size themselves
+    is_refused(place, f"header that claims {size} bytes" if size > 0 else "header that claims -|damaged")
 
 
 def test_a_tar_member_of_negative_size_does_not_loop(place: Path) -> None:

@@ -33,7 +33,9 @@ def chapter(folder: Path) -> Chapter:
             "a 1cycle schedule, and is tested on images that it has never seen."
         ),
         numbers=[
-            Number("accuracy on held-out digits", numbers["test_accuracy"], "%", numbers["largest_class"], 97.0),
+            Number(
+                "accuracy on held-out digits", numbers["test_accuracy"], "%", numbers["largest_class_accuracy"], 97.0
+            ),
             Number("images tested", numbers["test_images"]),
         ],
         pictures=[

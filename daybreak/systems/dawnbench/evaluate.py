@@ -14,6 +14,11 @@ from daybreak.systems.dawnbench.data import test_set
 from daybreak.systems.dawnbench.predict import load
 from daybreak.systems.dawnbench.train import accuracy, predictions
 
+CAPTIONS = {
+    "confusion": "Which class is taken for which",
+    "predictions": "The surest mistakes first (red), then right answers (green)",
+}
+
 
 def evaluate(run_dir: str | Path) -> dict[str, float]:
     """Test accuracy in percent beside its floor, the most frequent class; pictures go to ``samples/``."""
@@ -24,9 +29,11 @@ def evaluate(run_dir: str | Path) -> dict[str, float]:
     (folder / SAMPLES).mkdir(exist_ok=True)
     draw.confusion(confusion(logits, test), test.classes, folder / SAMPLES / "confusion.png", title="Test images")
     sheet(logits, test, folder / SAMPLES / "predictions.png")
+    for name, caption in CAPTIONS.items():
+        (folder / SAMPLES / f"{name}.txt").write_text(caption + "\n", encoding="utf-8")
     return {
         "test_accuracy": accuracy(logits, test.labels),
-        "largest_class": 100.0 * test.labels.bincount().max().item() / len(test),
+        "largest_class_accuracy": 100.0 * test.labels.bincount().max().item() / len(test),
         "test_images": len(test),
     }
 
