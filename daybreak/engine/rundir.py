@@ -30,13 +30,7 @@ WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "tensorboard",
 )
 LOCK = ".lock"
-MEASURED = (
-    "daybreak",
-    "benchmarks",
-    "pyproject.toml",
-    ":!*.md",
-    ":!daybreak/systems/best.json",
-)  # what figures depend on
+MEASURED = ("daybreak", "benchmarks", ":!*.md", ":!daybreak/systems/best.json")  # what figures depend on
 
 
 # ------------------------------------------------------------------------------- JSON files

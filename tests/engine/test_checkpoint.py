@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -265,7 +264,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_taken(
     assert same(checkpoint.newest(folder), STATES[1])
     assert "step_00000002" in caplog.text and "going back to the checkpoint before" in caplog.text
     spoil(folder / "step_00000001" / file, damage)
-    with pytest.raises(UserError, match="every checkpoint in .* is damaged: start over with --fresh"):
+    with pytest.raises(UserError, match=r"every checkpoint in .* is damaged: start over with --fresh"):
         checkpoint.newest(folder)
 
 
@@ -292,9 +291,9 @@ def test_an_abandoned_newer_checkpoint_goes_when_the_run_passes_it(folder: Path)
 def forge(folder: Path, name: str, content: bytes) -> None:
     """Replace a file, and make the digests fit as an attacker would."""
     (folder / name).write_bytes(content)
-    digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES[:2]}
-    own = hashlib.sha256(json.dumps(digests, sort_keys=True, allow_nan=False).encode()).hexdigest()
-    (folder / checkpoint.MANIFEST).write_text(json.dumps({"files": digests, "sha256": own}))
+    digests = {file: checkpoint._digest((folder / file).read_bytes()) for file in FILES[:2]}
+    own = checkpoint._digest(checkpoint._json(digests))
+    (folder / checkpoint.MANIFEST).write_bytes(checkpoint._json({"files": digests, "sha256": own}))
 
 
 def test_a_newer_format_is_refused_with_one_sentence(folder: Path) -> None:
@@ -317,15 +316,17 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(folder: Path, tmp_path: Path
     canary.unlink()
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(3)}, buffer)
-    for step in (1, 2):
-        forge(folder / f"step_0000000{step}", checkpoint.TENSORS, evil if step == 1 else buffer.getvalue())
+    newest = folder / "step_00000002"
+    for content in (evil, buffer.getvalue()):
+        forge(newest, checkpoint.TENSORS, content)
+        with pytest.raises(checkpoint.Damaged, match=r"tensors\.safetensors is not a safetensors file"):
+            checkpoint.load(newest)
+    forge(newest, checkpoint.STATE, evil)
+    with pytest.raises(checkpoint.Damaged, match=r"state\.json is not JSON"):
+        checkpoint.load(newest)
     (folder / "step_00000003.pt").write_bytes(evil)
     (folder / "step_00000004").write_bytes(evil)
-    with pytest.raises(UserError, match="every checkpoint in .* is damaged"):
-        checkpoint.newest(folder)
-    forge(folder / "step_00000002", checkpoint.STATE, evil)
-    with pytest.raises(UserError, match="every checkpoint in .* is damaged"):
-        checkpoint.newest(folder)
+    assert same(checkpoint.newest(folder), STATES[1])
     assert not canary.exists()
 
 

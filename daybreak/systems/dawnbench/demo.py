@@ -6,24 +6,23 @@ import shutil
 import time
 from pathlib import Path
 
+from daybreak import draw
 from daybreak.engine.chapter import Chapter, Number, Picture
 from daybreak.engine.rundir import SAMPLES, log_series
 from daybreak.systems.dawnbench.config import tiny
-from daybreak.systems.dawnbench.evaluate import evaluate
+from daybreak.systems.dawnbench.evaluate import CAPTIONS, evaluate
 from daybreak.systems.dawnbench.train import train
 
 
 def chapter(folder: Path) -> Chapter:
     """Train the ``tiny`` preset in ``folder`` and test it on 360 digits it has not seen."""
-    from daybreak import draw
-
     started = time.monotonic()
     config = tiny()
     config.out = str(folder / "run")
     run = train(config)
     numbers = evaluate(run)
-    for name in ("confusion.png", "predictions.png"):
-        shutil.copy(run / SAMPLES / name, folder / name)
+    for name in CAPTIONS:
+        shutil.copy(run / SAMPLES / f"{name}.png", folder)
     draw.curves({"held-out accuracy": log_series(run, "val_accuracy")}, folder / "accuracy.png", y_label="percent")
     return Chapter(
         system="dawnbench",
@@ -33,15 +32,13 @@ def chapter(folder: Path) -> Chapter:
             "a 1cycle schedule, and is tested on images that it has never seen."
         ),
         numbers=[
-            Number(
-                "accuracy on held-out digits", numbers["test_accuracy"], "%", numbers["largest_class_accuracy"], 97.0
-            ),
+            Number("accuracy on unseen digits", numbers["test_accuracy"], "%", numbers["largest_class_accuracy"], 97.0),
             Number("images tested", numbers["test_images"]),
         ],
         pictures=[
-            Picture("predictions.png", "The surest mistakes first (red), then right answers (green)"),
-            Picture("confusion.png", "Which digit is taken for which"),
+            Picture("predictions.png", CAPTIONS["predictions"]),
             Picture("accuracy.png", "Accuracy on held-out training images while learning"),
+            Picture("confusion.png", CAPTIONS["confusion"]),
         ],
         commands=["daybreak dawnbench train tiny", "daybreak dawnbench train cifar10"],
         seconds=time.monotonic() - started,

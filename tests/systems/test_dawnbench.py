@@ -1,0 +1,97 @@
+"""What is dawnbench's own; what every system promises is in test_conformance.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import cross_entropy
+
+import daybreak
+from daybreak import cli
+from daybreak.data.toy.digits import digits
+from daybreak.systems import dawnbench
+from daybreak.systems.dawnbench.data import test_set as the_test_set
+from daybreak.systems.dawnbench.data import training_sets
+from daybreak.systems.dawnbench.model import ResNet9
+
+
+def test_one_batch_can_be_learned_by_heart() -> None:
+    torch.manual_seed(0)
+    images, labels = digits(train=True)[torch.arange(32)]
+    model = ResNet9(1, 10, width=8)
+    model.normalise_by(images)
+    optimizer = torch.optim.SGD(model.parameters(), 0.2, momentum=0.9)
+    for _ in range(60):
+        optimizer.zero_grad()
+        cross_entropy(model(images), labels).backward()
+        optimizer.step()
+    assert (model(images).argmax(1) == labels).all()
+
+
+@pytest.mark.parametrize(("side", "batch"), [(8, 1), (32, 3), (45, 2)])
+def test_images_of_any_size_from_8_on_give_logits(side: int, batch: int) -> None:
+    model = ResNet9(3, 7, width=4).eval()
+    assert model(torch.zeros(batch, 3, side, side, dtype=torch.uint8)).shape == (batch, 7)
+
+
+def test_weights_carry_the_normalisation() -> None:
+    images, _ = digits(train=True)[torch.arange(100)]
+    model = ResNet9(1, 10, width=4)
+    model.normalise_by(images)
+    assert torch.allclose(model.mean.flatten(), images.double().mean().float())
+    assert {"mean", "std"} <= set(model.state_dict())
+
+
+def test_held_out_images_are_the_same_for_every_seed_and_never_trained_on() -> None:
+    first, second = dawnbench.tiny(), dawnbench.tiny()
+    second.seed = 7
+    (train, held_out), (_, again) = training_sets(first), training_sets(second)
+    assert torch.equal(held_out.images, again.images) and len(held_out) == first.held_out
+    rows = {image.numpy().tobytes() for image in train.images}
+    assert len(train) + len(held_out) == 1437
+    seen = sum(image.numpy().tobytes() in rows for image in held_out.images)
+    assert seen <= 1  # two digits of the set are equal by chance
+    assert sum(image.numpy().tobytes() in rows for image in the_test_set(first).images) <= 1
+
+
+def test_classify_names_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = dawnbench.tiny()
+    config.out, config.steps = str(tmp_path / "run"), 120
+    run = dawnbench.train(config)
+    test = the_test_set(config)
+    paths = []
+    for i in range(8):
+        paths.append(tmp_path / f"digit {i}.png")
+        Image.fromarray(test.images[i, 0].numpy()).save(paths[-1])
+    named = daybreak.load(run).classify(paths)
+    right = sum(test.classes.index(name) == int(label) for (name, _), label in zip(named, test.labels, strict=False))
+    assert right >= 6 and all(0.1 <= chance <= 1 for _, chance in named)
+    assert cli.main(["dawnbench", "classify", str(run), *map(str, paths)]) == 0
+    assert capsys.readouterr().out.splitlines()[-8].startswith(str(paths[0]))
+    (tmp_path / "page.png").write_text("<html>")
+    assert cli.main(["dawnbench", "classify", str(run), str(tmp_path / "page.png")]) == 2
+    assert "page.png" in capsys.readouterr().err
+    assert daybreak.load(run).classify([]) == []
+
+
+def test_an_unfinished_run_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dawnbench", "train", "tiny", "--out", str(tmp_path / "r"), "--minutes", "0"]) == 0
+    (tmp_path / "r" / "weights.safetensors").unlink()
+    assert cli.main(["dawnbench", "evaluate", str(tmp_path / "r")]) == 2
+    assert "finish its training first" in capsys.readouterr().err
+
+
+@pytest.mark.realdata
+def test_cifar10_preset_learns_from_the_real_images(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    real_data("cifar-10-batches-bin")
+    config = dawnbench.cifar10()
+    config.out, config.steps, config.width, config.batch_size = str(tmp_path / "r"), 12, 8, 64
+    config.log_every, config.held_out, config.eval_every = 4, 500, 12
+    run = dawnbench.train(config)
+    numbers = dawnbench.evaluate(run)
+    assert numbers["test_images"] == 10_000 and numbers["largest_class_accuracy"] == 10.0
+    assert numbers["test_accuracy"] > 12.0
