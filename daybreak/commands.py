@@ -82,12 +82,18 @@ class Data:
             )
 
     def _prepare(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
         from daybreak.data import where
 
-        names = [s.name for s in where.catalogue()]
-        if self.name not in names:
-            raise UserError(unknown("data set", self.name, names))
-        print(f"{self.name} is in {where.prepare(self.name, where.root())}")
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task(self.name, total=None)
+            place = where.prepare(
+                self.name, where.root(), lambda done, all: bar.update(task, completed=done, total=all)
+            )
+        print(f"{self.name} is in {place}")
 
 
 @dataclass

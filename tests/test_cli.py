@@ -30,7 +30,7 @@ AT_ONCE = [
     (["dawnbench", "train", "--lr", "fast"], 2, "fast"),
     (["dawnbench", "train", "--device", "gpu"], 2, "gpu"),
     (["dawnbench", "evaluate"], 2, "needs a run directory"),
-    (["data", "prepare", "cifar"], 2, "did you mean 'cifar10'"),
+    (["data", "prepare", "cifar"], 2, "did you mean cifar10?"),
     (["demo", "--only", "nothing"], 2, "dawnbench"),
     (["compare"], 2, "needs run directories"),
     (["report", "nowhere"], 2, "nowhere"),

@@ -85,7 +85,7 @@ class Loader(Generic[Batch]):
         batch = next(self._ahead)
         if isinstance(batch, UserError):
             self._ahead = None
-            raise UserError(*batch.args)  # a new one: `raise batch` ties itself and the workers into a cycle for ever
+            raise UserError(*batch.args)  # a new one: raising batch itself makes a cycle, and workers in it stop late
         return batch
 
     def _start_workers(self) -> Iterator[Any]:

@@ -235,7 +235,11 @@ def environment(device: str, precision: str, threads: int, world: int) -> dict[s
 def read_sessions(folder: Path) -> list[dict[str, Any]]:
     """The environments a run was trained in, one a session that differs. Raises UserError for a damaged file."""
     sessions: Any = read_json(folder / ENVIRONMENT).get("sessions")
-    if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in cast(list[Any], sessions)):
+    if (
+        not sessions
+        or not isinstance(sessions, list)
+        or not all(isinstance(session, dict) for session in cast(list[Any], sessions))
+    ):
         raise UserError(f"{folder / ENVIRONMENT} has no list of sessions: restore or delete it, or give another --out")
     return cast(list[dict[str, Any]], sessions)
 
@@ -259,7 +263,7 @@ def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
 def last_precision(folder: Path) -> str | None:
     """The precision of the last session, None before the first."""
     path = folder / ENVIRONMENT
-    return read_json(path)["sessions"][-1]["precision"] if path.exists() else None
+    return read_sessions(folder)[-1].get("precision") if path.exists() else None
 
 
 def cores() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -152,6 +154,15 @@ def test_a_bad_row_is_one_sentence_and_the_position_stays(workers: int) -> None:
     assert loader.state_dict() == {"epoch": 0, "index": 3}
     loader.load_state_dict({"epoch": 0, "index": 1})
     assert next(loader).tolist() == [2, 3]
+
+
+def test_a_loader_that_failed_is_freed_at_once() -> None:
+    loader = Loader(Bad(8), 2, 0, shuffle=False, workers=1)
+    with contextlib.suppress(UserError):
+        take(loader, 4)
+    freed = weakref.ref(loader)
+    del loader
+    assert freed() is None, "left to the garbage collector, its workers would take seconds to stop"
 
 
 @pytest.mark.parametrize(
