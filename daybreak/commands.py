@@ -87,6 +87,9 @@ class Data:
 
         from daybreak.data import where
 
+        if not where.find(self.name).downloads:
+            print(f"{self.name} comes with a dependency of daybreak: there is nothing to prepare")
+            return
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task(self.name, total=None)

@@ -43,7 +43,7 @@ def run_loop(system: str, loop: str, presets: dict[str, Callable[[], RunConfig]]
             print(json.dumps(describe(each), indent=1))
         return
     for each in configs:
-        if call.fresh:
+        if call.fresh and is_main():
             clear(Path(each.folder))
         elif call.seeds and is_finished(Path(each.folder), each.steps):
             print(f"{each.folder} is finished already")
@@ -82,15 +82,21 @@ def describe(config: RunConfig) -> dict[str, Any]:
 
 def tell(system: str, folder: Path, steps: int) -> bool:
     """Write the run's page and say how it went. Returns whether the run is finished."""
-    if os.environ.get("RANK", "0") != "0":
-        return True
+    finished = is_finished(folder, steps)
+    if not is_main():
+        return finished
     from daybreak.report.page import page
 
     report = page(folder)
-    if not is_finished(folder, steps):
+    if not finished:
         return False
     result = read_json(folder / RESULT)
     numbers = "  ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items() if value is not None)
     print(f"{folder} is finished: {steps} steps in {result['seconds']:.1f} s  {numbers}")
     print(f"report: {report}\nnext:   daybreak {system} evaluate {folder}", file=sys.stderr)
     return True
+
+
+def is_main() -> bool:
+    """Whether this is the process of torchrun's that writes and talks."""
+    return os.environ.get("RANK", "0") == "0"

@@ -94,8 +94,9 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 def from_json(cls: type[C], values: dict[str, Any]) -> C:
     """Undo :func:`to_json`. Raises UserError naming an unknown field; missing fields take their default."""
     hints = typing.get_type_hints(cls)
+    names = {f.name for f in dataclasses.fields(cls)}
     for name in values:
-        if name not in hints:
+        if name not in names:
             raise UserError(f"{cls.__module__}.{cls.__name__} has no field {name!r}: another version wrote it")
     return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import functools
@@ -106,15 +107,14 @@ class Device:
     # --------------------------------------------------------------------------- ranks
 
     def join(self) -> Device:
-        """Meet the other ranks and agree on the precision. Control messages never wait for a GPU: they go over gloo."""
+        """Meet the other ranks, for the rest of the process, and agree on the precision.
+
+        Control messages never wait for a GPU: they go over gloo.
+        """
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if self.torch.type == "cuda" else "gloo")
+            atexit.register(dist.destroy_process_group)
         return dataclasses.replace(self, bf16=self.largest(float(self.bf16)) > 0)
-
-    def leave(self) -> None:
-        """Part from the other ranks."""
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
     def largest(self, value: float) -> float:
         """The largest of all ranks' values."""

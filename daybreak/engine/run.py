@@ -77,9 +77,7 @@ class Run:
 
     def __enter__(self) -> Run:
         with ExitStack() as stack:
-            device = Device.pick(self.config, rundir.last_precision(self.folder))
-            stack.callback(device.leave)
-            self.device = device.join()
+            self.device = Device.pick(self.config, rundir.last_precision(self.folder)).join()
             if self.device.main:
                 stack.enter_context(rundir.Lock(self.folder))
                 self._open_folder()
@@ -93,8 +91,10 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None and self.finished and self.device.main:
-                self._write_result()
+            if error is None:
+                if self.finished and self.device.main:
+                    self._write_result()
+                self.device.wait()  # no rank goes on before the result is there
         finally:
             self._stack.close()
 
@@ -131,6 +131,7 @@ class Run:
             "loop": self.config.loop,
             "config": to_json(self.config),
         }
+        rundir.check_name(self.folder)
         if (self.folder / rundir.CONFIG).exists():
             before = rundir.read_config(self.folder)
             if before["system"] != self.config.system or before["loop"] != self.config.loop:
@@ -292,7 +293,8 @@ class Run:
             self._stack.callback(self._log.close)
             self._scalars: rundir.Scalars | None = None
         title = f"{self.config.system} {self.config.preset}".strip()
-        self._progress = Progress(title, self.step, self.config.steps, show=self.device.main)
+        with seed.untouched():  # rich draws a number: the same seed would give another run on a terminal
+            self._progress = Progress(title, self.step, self.config.steps, show=self.device.main)
         self._stack.callback(lambda: self._progress.close(self.step))
 
     def _flush(self) -> None:
@@ -309,7 +311,8 @@ class Run:
 
     def _write_scalars(self, means: dict[str, float]) -> None:
         if self._scalars is None:
-            self._scalars = rundir.Scalars(self.folder, self.step)
+            with seed.untouched():
+                self._scalars = rundir.Scalars(self.folder, self.step)
             self._stack.callback(self._scalars.close)
         self._scalars.write(self.step, means)
 

@@ -76,6 +76,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return stored
 
 
+def check_name(folder: Path) -> None:
+    """Raise UserError for a name that TensorBoard would write in other bytes than Python."""
+    if not str(folder).isascii() and sys.getfilesystemencoding() != "utf-8":
+        raise UserError(f"{str(folder)!a} needs a UTF-8 locale: set PYTHONUTF8=1, or give an --out in ASCII")
+
+
 def is_finished(folder: Path, steps: int) -> bool:
     """Whether a run of ``steps`` steps has ended here and left its result."""
     done = read_json(folder / RESULT).get("steps") if (folder / RESULT).exists() else None

