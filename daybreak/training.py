@@ -62,6 +62,7 @@ def read_flags(config: Any, words: list[str], program: str) -> tuple[Call, Any]:
     both.__doc__ = f"{(type(config).__doc__ or '').strip()}"
     flags = parse(both, words, program, default=both(Call(), config))
     flags.config.preset = config.preset
+    flags.config.check()
     return flags.call, flags.config
 
 

@@ -29,6 +29,7 @@ AT_ONCE = [
     (["dawnbench", "train", "--lrr", "3"], 2, "--lr"),
     (["dawnbench", "train", "--lr", "fast"], 2, "fast"),
     (["dawnbench", "train", "--device", "gpu"], 2, "gpu"),
+    (["dawnbench", "train", "--lr", "nan"], 2, "from 0 to 100"),
     (["dawnbench", "evaluate"], 2, "needs a run directory"),
     (["data", "prepare", "cifar"], 2, "did you mean cifar10?"),
     (["demo", "--only", "nothing"], 2, "dawnbench"),

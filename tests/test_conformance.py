@@ -51,6 +51,25 @@ def test_config_is_flat_and_documented(name: str) -> None:
             assert field.name in documented(cls), f"{field.name} has no docstring: it is the flag's help"
 
 
+@by_system
+def test_every_number_has_limits_and_a_value_outside_is_refused_in_one_sentence(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for loop, presets in verbs(name)[0].items():
+        for make in presets.values():
+            make().check()
+        config = presets["tiny"]()
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            low, _ = config.limits[field.name]
+            flag = "--" + field.name.replace("_", "-")
+            assert cli.main([name, loop, "tiny", flag, str(int(low) - 1), "--print-config"]) == 2
+            mistake = capsys.readouterr().err
+            assert flag in mistake and len(mistake.splitlines()) == 1
+
+
 def documented(cls: type) -> set[str]:
     """Fields followed by a docstring, over the class and its bases."""
     found: set[str] = set()

@@ -28,6 +28,15 @@ class RunConfig:
         {"out", "minutes", "log_every", "save_every", "price_per_hour", "steps"}
     )
     """Fields that a resumed run may have changed. Steps may only grow."""
+    limits: ClassVar[dict[str, tuple[float, float]]] = {
+        "seed": (0, 2**32 - 1),
+        "steps": (1, math.inf),
+        "log_every": (1, math.inf),
+        "save_every": (1, math.inf),
+        "minutes": (0, math.inf),
+        "price_per_hour": (0, math.inf),
+    }
+    """Smallest and largest value of every field that is a number; a system adds its own."""
     preset = ""  # no field and so no flag: the preset that the config began as, set by the function `preset` below
 
     out: str = ""
@@ -53,6 +62,14 @@ class RunConfig:
     def folder(self) -> str:
         """The run directory as text: ``out``, or its default."""
         return self.out or f"runs/{self.system}-{self.preset or 'custom'}-seed{self.seed}"
+
+    def check(self) -> None:
+        """Raise UserError naming the first field outside of its limits."""
+        for name, (low, high) in self.limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # nor is NaN
+                span = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+                raise UserError(f"--{name.replace('_', '-')} {value} cannot be: give {span}")
 
 
 C = TypeVar("C", bound=RunConfig)

@@ -76,6 +76,7 @@ class Run:
     # --------------------------------------------------------------------------- opening and closing
 
     def __enter__(self) -> Run:
+        self.config.check()
         with ExitStack() as stack:
             self.device = Device.pick(self.config, rundir.last_precision(self.folder)).join()
             if self.device.main:

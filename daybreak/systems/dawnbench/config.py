@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,6 +15,17 @@ class Config(RunConfig):
 
     system: ClassVar[str] = "dawnbench"
     watch: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_accuracy", "max")
+
+    limits: ClassVar[dict[str, tuple[float, float]]] = RunConfig.limits | {
+        "held_out": (1, math.inf),
+        "width": (1, 1024),
+        "batch_size": (2, math.inf),  # batch norm at one pixel needs two images
+        "lr": (0, 100),
+        "weight_decay": (0, 1),
+        "label_smoothing": (0, 1),
+        "crop": (0, 7),
+        "eval_every": (1, math.inf),
+    }
 
     data: Literal["digits", "cifar10"] = "digits"
     """Data set: scikit-learn's bundled digits, or CIFAR-10 under DAYBREAK_DATA."""

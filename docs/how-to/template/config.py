@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,6 +15,14 @@ class Config(RunConfig):
 
     system: ClassVar[str] = "template"
     watch: ClassVar[tuple[str, Literal["min", "max"]]] = ("loss", "min")
+
+    limits: ClassVar[dict[str, tuple[float, float]]] = RunConfig.limits | {
+        "points": (1, math.inf),
+        "noise": (0, math.inf),
+        "hidden_size": (1, math.inf),
+        "batch_size": (1, math.inf),
+        "lr": (0, 10),
+    }
 
     points: int = 512
     """Points to learn from."""
