@@ -113,7 +113,7 @@ class Device:
         """
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if self.torch.type == "cuda" else "gloo")
-            atexit.register(dist.destroy_process_group)
+            atexit.register(_leave)
         return dataclasses.replace(self, bf16=self.largest(float(self.bf16)) > 0)
 
     def largest(self, value: float) -> float:
@@ -151,6 +151,13 @@ def unwrap(part: Any) -> Any:
     if isinstance(part, DistributedDataParallel):
         return unwrap(cast(Any, part.module))
     return unwrap(part._orig_mod) if hasattr(part, "_orig_mod") else part
+
+
+def _leave() -> None:
+    # A thread of gloo's may hold the last message still: if it asks for the interpreter after its end, the process is
+    # aborted ("terminate called without an active exception"). Asleep, this thread lets it in before.
+    time.sleep(0.1)
+    dist.destroy_process_group()
 
 
 def _available() -> str:

@@ -85,7 +85,7 @@ def test_the_run_goes_on_exactly_when_there_is_space_again(
 
 def test_a_log_on_a_full_disk_ends_the_run_with_the_path(forks: Forks, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    code, errors = forks.run("supervised", out, file_limit=900, log_every=1, save_every=0)
+    code, errors = forks.run("supervised", out, file_limit=900, log_every=1, save_every=1000)
     assert code == 2
     assert errors.splitlines()[-1] == (
         f"{out / rundir.LOG} could not be written (File too large): free space or choose another place"

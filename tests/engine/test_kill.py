@@ -68,11 +68,11 @@ def test_resume_after_a_kill_at_every_point_of_a_save_is_exact(
 
 
 def test_the_lock_goes_with_a_killed_process(forks: Forks, tmp_path: Path) -> None:
-    child = forks.start("supervised", tmp_path / "run", pause=0.5)
+    child = forks.start("supervised", tmp_path / "run", pause=0.03)
     wait_until((tmp_path / "run" / rundir.LOG).exists)
-    code, errors = forks.run("supervised", tmp_path / "run")
+    code, errors = forks.run("supervised", tmp_path / "run", pause=0.03)
     assert code == 2
     assert errors.strip() == (f"another process is training in {tmp_path / 'run'}: wait for it, or give another --out")
     child.send(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
-    assert forks.run("supervised", tmp_path / "run") == (0, "")
+    assert forks.run("supervised", tmp_path / "run", pause=0.03) == (0, "")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -150,32 +151,37 @@ def test_a_checkout_tells_its_commit_and_a_plain_folder_none(tmp_path: Path) -> 
     commit, dirty = rundir.commit_of(tmp_path)
     assert commit and len(commit) == 40 and dirty is False
     (tmp_path / "notes").touch()
-    assert rundir.commit_of(tmp_path) == (commit, False)  # nothing that a result hangs on
-    (tmp_path / "pyproject.toml").touch()
+    assert rundir.commit_of(tmp_path) == (commit, False)  # no figure hangs on it
+    (tmp_path / "daybreak").mkdir()
+    (tmp_path / "daybreak" / "new.py").touch()
     assert rundir.commit_of(tmp_path) == (commit, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_the_lock_goes_with_its_process_though_forked_workers_live_on(tmp_path: Path) -> None:
     killed = f"""
-import os, pathlib, signal, sys, time
+import os, pathlib, time
 from daybreak.engine.rundir import Lock
 with Lock(pathlib.Path({str(tmp_path)!r})):
     worker = os.fork()
     if worker == 0:
-        time.sleep(60)
-        os._exit(0)
-    os.write(1, str(worker).encode())
-    os.kill(os.getpid(), signal.SIGKILL)
+        os.write(1, str(os.getpid()).encode())
+    time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", killed], stdout=subprocess.PIPE)
     assert process.stdout
     worker = int(os.read(process.stdout.fileno(), 20))
+    with pytest.raises(UserError), rundir.Lock(tmp_path):
+        pytest.fail("locked twice")
+    process.kill()
     process.wait()
     process.stdout.close()
     os.kill(worker, 0)  # it does live
-    with rundir.Lock(tmp_path):
-        os.kill(worker, 9)
+    try:
+        with rundir.Lock(tmp_path):
+            pass
+    finally:
+        os.kill(worker, signal.SIGKILL)
 
 
 # ----------------------------------------------------------------------------- seeds

@@ -149,9 +149,13 @@ def test_a_batch_of_one_and_a_run_of_one_step(tmp_path: Path) -> None:
         assert lines and all(line["loss"] is not None for line in lines)
 
 
-def test_a_run_of_no_steps_ends_at_once(tmp_path: Path) -> None:
-    LOOPS["supervised"](ToyConfig(out=str(tmp_path), steps=0))
-    assert rundir.read_json(tmp_path / rundir.RESULT)["steps"] == 0
+@pytest.mark.parametrize(
+    ("field", "value"), [("steps", 0), ("log_every", 0), ("save_every", -1), ("seed", -1), ("minutes", float("nan"))]
+)
+def test_a_number_that_cannot_be_is_refused_before_anything_is_written(field: str, value: Any, tmp_path: Path) -> None:
+    flag = f"--{field.replace('_', '-')} {value} cannot be"
+    assert refused(ToyConfig(out=str(tmp_path / "run"), **{field: value})).startswith(flag)
+    assert not (tmp_path / "run").exists()
 
 
 # ----------------------------------------------------------------------------- what is logged
@@ -187,6 +191,6 @@ def test_what_is_not_finite_is_null_in_log_and_result(tmp_path: Path) -> None:
 
 
 def test_folders_for_pictures_and_assets(tmp_path: Path) -> None:
-    with Run(ToyConfig(out=str(tmp_path), steps=0)) as run:
+    with Run(ToyConfig(out=str(tmp_path))) as run:
         assert run.samples == tmp_path / "samples" and run.samples.is_dir()
         assert run.assets == tmp_path / "assets" and run.assets.is_dir()

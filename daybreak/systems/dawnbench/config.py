@@ -59,9 +59,17 @@ def tiny() -> Config:
 def cifar10() -> Config:
     """CIFAR-10, 45,000 images to train on and 5,000 held out: ten minutes on two cores."""
     return Config(
-        data="cifar10", held_out=5_000, width=32, batch_size=256, lr=0.4, crop=4, flip=True,
-        steps=1_200, log_every=20, save_every=200, eval_every=200,
-    )  # fmt: skip
+        data="cifar10",
+        held_out=5_000,
+        width=24,
+        batch_size=128,
+        lr=0.25,
+        crop=2,
+        flip=True,
+        steps=2_900,
+        save_every=500,
+        eval_every=725,
+    )
 
 
 PRESETS = presets(tiny, cifar10)
