@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
+PATIENCE = 120.0  # seconds
 
 
 # ----------------------------------------------------------------------------- the tests' side
@@ -96,11 +97,20 @@ def serve() -> None:
         toys.main("adversarial", folder, "steps=6")
     for line in sys.stdin:
         request = json.loads(line)
-        if "wait" in request:
-            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
-        else:
-            answer = os.fork() or child(**request["start"])
+        answer = end_of(request["wait"]) if "wait" in request else os.fork() or child(**request["start"])
         print(answer, flush=True)
+
+
+def end_of(pid: int) -> int:
+    """Exit code of a child, negative for a signal; one that hangs is killed."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
 
 
 def child(

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from daybreak.engine import checkpoint
 from daybreak.engine.checkpoint import flatten, unflatten
 from daybreak.engine.errors import UserError
+from daybreak.engine.files import write_atomic
 from daybreak.engine.optim import EMA
 
 
@@ -353,6 +354,19 @@ def test_the_first_key_that_does_not_fit_is_named(tmp_path: Path) -> None:
     ema = EMA(nn.Linear(2, 3))
     assert "size mismatch for weight" in refused(EMA(nn.Linear(2, 4)), ema.state_dict())
     assert "net ('module')" in refused(ema, {"updates": 1})
+
+
+def test_all_is_on_the_disk_before_it_gets_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the rename must not find files whose content is still on its way."""
+    order: list[str] = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (order.append(name), real(*args)))
+    checkpoint.save(folder, 3, STATES[3])
+    assert order == ["fsync"] * 4 + ["replace", "fsync"]  # three files and their folder; the folder around it
+    order.clear()
+    write_atomic(folder / "file", b"x")
+    assert order == ["fsync", "replace", "fsync"]
 
 
 def test_a_disk_that_cannot_be_synced_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,13 +36,13 @@ def test_resume_after_kills_at_random_times_is_exact(
         if kills < KILLS:
             child.send(signal.SIGKILL)
         code = child.wait()
+        assert code in (0, -signal.SIGKILL), child.errors.read_text()
         kills += code == -signal.SIGKILL
-        if code == 0:
+        assert code != 0 or (out / rundir.RESULT).exists()
+        if (out / rundir.RESULT).exists():  # the kill may also fall behind it
             assert outcome(out) == expected
             shutil.rmtree(out)
             finished += 1
-        else:
-            assert code == -signal.SIGKILL, child.errors.read_text()
 
 
 def test_resume_after_a_kill_at_every_point_of_a_save_is_exact(

@@ -66,9 +66,9 @@ def cifar10() -> Config:
         lr=0.25,
         crop=2,
         flip=True,
-        steps=2_900,
+        steps=2_300,
         save_every=500,
-        eval_every=725,
+        eval_every=575,
     )
 
 
