@@ -69,7 +69,7 @@ def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Reco
     refuse_a_choice(call.runs)
     results = [rundir.read_json(folder / rundir.RESULT) for folder in call.runs]
     stored = [rundir.read_config(folder) for folder in call.runs]
-    sessions = [session for f in call.runs for session in rundir.read_json(f / rundir.ENVIRONMENT)["sessions"]]
+    sessions = [session for f in call.runs for session in rundir.read_sessions(f)]
     measured = [{**each, SECONDS: result["seconds"]} for each, result in zip(numbers, results, strict=True)]
     digests = {config_digest(each["config"]) for each in stored}
     if len(digests) > 1:

@@ -145,6 +145,8 @@ class Run:
                     f"{self.folder} was begun with {name} = {old}, not {new}: give another --out, or use --fresh"
                 )
         sweep(self.folder)
+        for outdated in (rundir.RESULT, rundir.EVALUATION):  # of a finished run that is to take more steps
+            (self.folder / outdated).unlink(missing_ok=True)
         rundir.write_json(self.folder / rundir.CONFIG, stored)
         now = rundir.environment(self.device.name, self.device.precision, torch.get_num_threads(), self.device.world)
         for change in rundir.write_environment(self.folder, now):
@@ -193,7 +195,7 @@ class Run:
         while not self.finished and not self._must_stop():
             yield self.step
             self._end_step()
-        self.save()
+        self._save()
 
     def _end_step(self) -> None:
         if any(self._micro_losses.values()):
@@ -205,7 +207,7 @@ class Run:
         if flush:
             self._flush()
         if save:
-            self.save()
+            self._save()
         self._progress.update(self.step)
 
     def _must_stop(self) -> bool:
@@ -279,7 +281,12 @@ class Run:
     # --------------------------------------------------------------------------- numbers
 
     def log(self, **values: Tensor | float) -> None:
-        """Keep numbers for the next line of the log, which holds their means. Tensors stay where they are till then."""
+        """Keep numbers for the next line of the log, which holds their means. Tensors stay where they are till then.
+
+        Raises ValueError for a name that every line has already: step, seconds.
+        """
+        if taken := {"step", "seconds"} & set(values):
+            raise ValueError(f"every line of the log has {taken.pop()!r} already")
         for name, value in values.items():
             kept = value.detach().clone() if isinstance(value, Tensor) else float(value)  # the caller may go on adding
             self._window.setdefault(name, []).append(kept)
@@ -319,7 +326,7 @@ class Run:
 
     # --------------------------------------------------------------------------- checkpoints
 
-    def save(self) -> None:
+    def _save(self) -> None:
         """Write a checkpoint of all parts, unless this step has one."""
         if self._saved_step == self.step:
             return
@@ -351,11 +358,12 @@ class Run:
             raise UserError(f"the ranks see different checkpoints in {folder}: give an --out that all machines share")
         if state is None:
             return
+        if differing := sorted(set(state["parts"]) ^ set(self._parts)):
+            raise UserError(
+                f"{folder} and this loop differ in the part {differing[0]!r}: another version of the loop wrote it; "
+                "start over with --fresh"
+            )
         for name, part in self._parts.items():
-            if name not in state["parts"]:
-                raise UserError(
-                    f"{folder} has no part {name!r}: another version of this loop wrote it; start over with --fresh"
-                )
             checkpoint.give_back(name, part, state["parts"][name], folder)
         run = state["run"]
         self.step = self._saved_step = run["step"]

@@ -251,5 +251,5 @@ def test_saving_twice_writes_once(tmp_path: Path) -> None:
     with Run(ToyConfig(out=str(tmp_path), steps=1)) as run:
         list(run.steps(model=nn.Linear(1, 1)))
         shutil.rmtree(tmp_path / rundir.CHECKPOINTS)
-        run.save()
+        run._save()
     assert not (tmp_path / rundir.CHECKPOINTS).exists()

@@ -81,9 +81,24 @@ def test_another_system_or_loop_is_refused(begun: Path) -> None:
         assert refused(config) == f"{begun} holds a run of toy train: give another --out"
 
 
-def test_another_loop_of_parts_is_refused_by_the_first_that_is_missing(begun: Path) -> None:
+def test_another_loop_of_parts_is_refused_by_the_first_that_differs(begun: Path) -> None:
     message = refused(ToyConfig(out=str(begun)), "adversarial")
-    assert message.startswith(f"{begun / 'checkpoints'} has no part 'G': another version of this loop wrote it")
+    assert message.startswith(f"{begun / 'checkpoints'} and this loop differ in the part 'D': another version")
+
+
+def test_a_finished_run_that_is_to_go_on_has_no_result_meanwhile(
+    undisturbed: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed("supervised"), out)
+    (out / rundir.EVALUATION).write_text("{}")
+    LOOPS["supervised"](ToyConfig(out=str(out), steps=70, minutes=0.0))
+    assert not (out / rundir.RESULT).exists() and not (out / rundir.EVALUATION).exists()
+
+
+def test_names_that_every_line_has_cannot_be_logged(tmp_path: Path) -> None:
+    with Run(ToyConfig(out=str(tmp_path))) as run, pytest.raises(ValueError, match="step"):
+        run.log(step=3.0)
 
 
 def test_other_shapes_are_refused_by_the_first_key(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
