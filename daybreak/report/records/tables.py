@@ -18,7 +18,7 @@ from daybreak.report.records.record import Mark, Measurement, Record, read
 RESULTS = "results"
 BEST = Path("daybreak", "systems", "best.json")
 OPEN, CLOSE = re.compile(r"<!-- records: (\S+) -->"), "<!-- /records -->"
-HEADER = ("claim", "measured", "target", "floor", "anchor or peer", "machine", "date", "command")
+HEADER = ("metric", "measured", "target", "floor", "anchor or peer")
 FOOT = "_± is the 95 % interval of the mean (Student's t). Generated from the records under `results/`._"
 NO_SOURCES = {"runs", "dist", "site", "build", "node_modules", "__pycache__"}
 SHARED_CODE = ("engine", "data", "augment", "nn", "metrics", "games", "scenes")
@@ -77,7 +77,8 @@ def _load(root: Path) -> tuple[dict[str, Record], list[str]]:
 
 def _outdated(root: Path, records: dict[str, Record]) -> list[tuple[Path, str]]:
     """Every generated file whose text is not what the records give, with the text that it should have."""
-    wanted = [(path, _rewritten(path, path.read_text(encoding="utf-8"), records)) for path in _markdown_files(root)]
+    texts = {path: path.read_text(encoding="utf-8") for path in _markdown_files(root)}
+    wanted = [(path, _rewritten(path, text, records, root / RESULTS)) for path, text in texts.items()]
     wanted.append((root / BEST, json.dumps(_best(records), indent=1, ensure_ascii=False) + "\n"))
     return [(path, text) for path, text in wanted if not path.exists() or path.read_text(encoding="utf-8") != text]
 
@@ -88,7 +89,7 @@ def _markdown_files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(files) if name.endswith(".md"))
 
 
-def _rewritten(path: Path, text: str, records: dict[str, Record]) -> str:
+def _rewritten(path: Path, text: str, records: dict[str, Record], results: Path) -> str:
     """The text with the table of every marker made anew. Markers in fenced code are examples and stay."""
     kept: list[str] = []
     pattern = fenced = None
@@ -100,19 +101,38 @@ def _rewritten(path: Path, text: str, records: dict[str, Record]) -> str:
             elif not fenced and (opened := OPEN.fullmatch(line.strip())):
                 pattern = opened[1]
         elif line.strip() == CLOSE:
-            kept += [*_table(pattern, records), line]
+            kept += [*_table(pattern, records, os.path.relpath(results, path.parent)), line]
             pattern = None
     if pattern is not None:
         raise UserError(f"{path} opens a table of records ({pattern}) that never ends: close it with {CLOSE}")
     return "\n".join(kept)
 
 
-def _table(pattern: str, records: dict[str, Record]) -> list[str]:
-    chosen = [record for name, record in records.items() if fnmatchcase(name, pattern)]
+def _table(pattern: str, records: dict[str, Record], results: str) -> list[str]:
+    """A block for every record whose name fits; ``results`` leads from the file to the folder of the records."""
+    chosen = {name: record for name, record in records.items() if fnmatchcase(name, pattern)}
     if not chosen:
         return ["", "_No record yet._", ""]
-    rows = [_cells(record, measurement) for record in chosen for measurement in record.measurements]
-    return ["", _row(HEADER), _row(["---"] * len(HEADER)), *map(_row, rows), "", FOOT, ""]
+    return [
+        "",
+        *(line for name, record in chosen.items() for line in _block(record, f"{results}/{name}.json")),
+        FOOT,
+        "",
+    ]
+
+
+def _block(record: Record, link: str) -> list[str]:
+    claim = _plain(" ".join(record.claim.split()))
+    return [
+        f"**{claim}** ([record]({Path(link).as_posix()}): {_machine(record)}, {record.date})",
+        "",
+        _row(HEADER),
+        _row(["---"] * len(HEADER)),
+        *(_row(_cells(record, measurement)) for measurement in record.measurements),
+        "",
+        *(f"    {command}".replace("\n", " ") for command in record.commands),
+        "",
+    ]
 
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:
@@ -130,16 +150,7 @@ def _cells(record: Record, m: Measurement) -> list[str]:
     )
     beside = [_mark(m.anchor, m.unit)] if m.anchor else []
     beside += [_plain(f"{m.peer} ({m.how})" if m.how else m.peer)] if m.peer else []
-    return [
-        _plain(f"{record.claim}: {words(m.metric)}"),
-        _measured(record, m),
-        target,
-        floor,
-        "; ".join(beside),
-        _machine(record),
-        record.date,
-        "<br>".join(f"`{command.replace('`', '')}`" for command in record.commands),
-    ]
+    return [_plain(words(m.metric)), _measured(record, m), target, floor, "; ".join(beside)]
 
 
 def _measured(record: Record, m: Measurement) -> str:
