@@ -66,7 +66,7 @@ def test_a_table_tells_measured_target_floor_anchor_machine_date_and_command(roo
         assert part in second
     assert first.count("|") == second.count("|") == 6
     (head,) = [line for line in text.splitlines() if line.startswith("**94 %")]
-    for part in ("cpu, 2 cores, torch 2.15.0", "2026-11-30", "(results/dawnbench/"):
+    for part in ("cpu, 2 cores, torch 2.15.0", "2026-11-30", "(../../../results/dawnbench/cifar10-94.json)"):
         assert part in head
     assert f"    {RECORD.commands[0]}\n" in text
 
