@@ -30,7 +30,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code: 0, 2 for the user's mistake, 130 for Ctrl-C."""
-    logging.basicConfig(format="daybreak: %(message)s", level=logging.INFO)
+    logging.basicConfig(format="daybreak: %(message)s")
+    logging.getLogger("daybreak").setLevel(logging.INFO)
     try:
         dispatch(list(sys.argv[1:] if argv is None else argv))
     except UserError as mistake:

@@ -18,21 +18,12 @@ from tyro.conf import Positional, arg
 from daybreak.cli import unknown
 from daybreak.engine import chapter, rundir
 from daybreak.engine.errors import UserError
+from daybreak.engine.files import disk_errors
 from daybreak.systems import SYSTEMS
+from daybreak.tables import cell, table
 
 CHAPTER_SECONDS = 300
 """A chapter takes at most 20 s on an idle machine; one that hangs is given up after this long."""
-
-
-def table(header: list[str], rows: list[list[str]]) -> None:
-    """Print columns: on a terminal as wide as it is, elsewhere in full."""
-    from rich.console import Console
-    from rich.table import Table
-
-    view = Table(*header, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        view.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(view)
 
 
 @dataclass
@@ -87,6 +78,9 @@ class Data:
 
         from daybreak.data import where
 
+        if not self.name:
+            names = ", ".join(s.name for s in where.catalogue() if s.downloads)
+            raise UserError(f"daybreak data prepare needs the name of a data set: there are {names}")
         if not where.find(self.name).downloads:
             print(f"{self.name} comes with a dependency of daybreak: there is nothing to prepare")
             return
@@ -125,10 +119,11 @@ class Demo:
 
     def _chapter(self, name: str) -> None:
         folder = self.out / name
-        if folder.exists() and not (folder / chapter.FILE).exists() and any(folder.iterdir()):
-            raise UserError(f"{folder} holds something else than a chapter of the demo: give another --out")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        with disk_errors(folder):
+            if folder.exists() and not (folder / chapter.FILE).exists() and any(folder.iterdir()):
+                raise UserError(f"{folder} holds something else than a chapter of the demo: give another --out")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         chapter.write(chapter.Chapter(name, name, error="interrupted"), folder)  # until it says otherwise
         print(f"{name} ...", end=" ", flush=True)
         started = time.monotonic()
@@ -161,7 +156,7 @@ class Doctor:
 
     def __call__(self) -> None:
         """Print what was found. Raises UserError when the self-test fails."""
-        for name in ("daybreak", "torch", "torchvision", "numpy", "safetensors", "tyro", "onnxruntime"):
+        for name in ("daybreak", "torch", "torchvision", "numpy", "safetensors", "tyro"):
             print(f"{name:<14}{installed(name)}")
         print(f"{'python':<14}{platform.python_version()} on {platform.platform()}")
         print(f"{'processor':<14}{rundir.processor()}, {rundir.cores()} cores")
@@ -187,6 +182,7 @@ class Doctor:
 
         from daybreak.systems import dawnbench
 
+        print(f"{'self-test':<14}training on digits, a few seconds ...", flush=True)
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             config = dawnbench.tiny()
@@ -203,7 +199,7 @@ def installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed (only needed by some verbs)"
+        return "not installed"
 
 
 @dataclass
@@ -211,28 +207,26 @@ class Compare:
     """One table of finished runs; refuses a run whose figures cannot be trusted."""
 
     runs: Positional[tuple[Path, ...]]
-    """Run directories."""
+    """Run directories, or folders of seed_* runs; whatever else is among them is left out."""
 
     def __call__(self) -> None:
         """Print the table."""
-        from daybreak.report.compare import compare
+        from daybreak.report.compare import compare, find_runs
 
         if not self.runs:
             raise UserError("daybreak compare needs run directories, as in: daybreak compare runs/*")
-        rows = compare(self.runs)
+        runs, others = find_runs(self.runs)
+        if not runs:
+            raise UserError(f"there is no run directory in {', '.join(map(str, others))}: give folders that hold a run")
+        if others:
+            print(f"daybreak: left out, being no runs: {', '.join(map(str, others))}", file=sys.stderr)
+        rows = compare(runs)
         names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
         header = ["run", "system", "preset", "seed", "steps", "seconds", "cost"]
         table(
             [*header, *names],
             [[cell(row[k]) for k in header] + [cell(row["metrics"].get(n)) for n in names] for row in rows],
         )
-
-
-def cell(value: Any) -> str:
-    """A value as a table shows it."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @dataclass
@@ -251,7 +245,7 @@ class Report:
 
 @dataclass
 class New:
-    """A new system from the template: seven files that pass the conformance suite. For a checkout of daybreak."""
+    """A new system from the template: ten files that pass the conformance suite. For a checkout of daybreak."""
 
     name: Positional[Annotated[str, arg(metavar="NAME")]]
     """Name of the system: lower-case letters and digits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from dataclasses import dataclass, make_dataclass
@@ -13,12 +14,14 @@ from typing import Any
 from tyro.conf import OmitArgPrefixes, Positional
 
 from daybreak.cli import parse, unknown
-from daybreak.commands import cell, table
 from daybreak.engine import rundir
 from daybreak.engine.claim import Claim, Target
+from daybreak.engine.config import to_json
 from daybreak.engine.errors import UserError
 from daybreak.report.page import page
 from daybreak.report.records import Mark, Measurement, Record, write
+from daybreak.systems import verbs
+from daybreak.tables import cell, table
 
 SECONDS = "training_seconds"
 
@@ -65,27 +68,25 @@ def evaluate_one(folder: Path, evaluate: Any) -> dict[str, float]:
 
 
 def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Record:
-    """The record of a claim. Raises UserError for runs left out, unfinished, or of different configs or machines."""
+    """The record of a claim. Raises UserError for runs that cannot show it: see the three refusals."""
     refuse_a_choice(call.runs)
-    results = [rundir.read_json(folder / rundir.RESULT) for folder in call.runs]
     stored = [rundir.read_config(folder) for folder in call.runs]
-    sessions = [session for f in call.runs for session in rundir.read_sessions(f)]
+    sessions = [session for folder in call.runs for session in rundir.read_sessions(folder)]
+    refuse_another_config(claim, call.runs, stored)
+    refuse_several_machines(sessions)
+    results = [rundir.read_json(folder / rundir.RESULT) for folder in call.runs]
     measured = [{**each, SECONDS: result["seconds"]} for each, result in zip(numbers, results, strict=True)]
-    digests = {config_digest(each["config"]) for each in stored}
-    if len(digests) > 1:
-        raise UserError("these runs differ in more than their seed: record runs of one config")
-    trainings = dict.fromkeys("daybreak " + shlex.join(session["command"][1:]) for session in sessions)
-    command = ["daybreak", *sys.argv[1:]]
+    trainings = dict.fromkeys(rundir.command_line(session) for session in sessions)
     return Record(
         system=stored[0]["system"],
         name=call.record,
         claim=claim.text,
-        commands=[*trainings, shlex.join(command)],
-        attempts=f"{len(call.runs)} runs were started in {call.runs[0].parent}, all are listed",
+        commands=[*(command or "" for command in trainings), shlex.join(["daybreak", *sys.argv[1:]])],
+        attempts=f"every run in {call.runs[0].parent} is listed: {len(call.runs)}",
         measurements=[measurement(n, t, [each[n] for each in measured]) for n, t in claim.metrics.items()],
         seeds=[each["config"]["seed"] for each in stored],
         seconds=sum(result["seconds"] for result in results),
-        config_digest=digests.pop(),
+        config_digest=config_digest(stored[0]["config"]),
         data_digest=data_digest(call.runs[0]),
         headline=claim.headline,
         environment=sessions[-1],
@@ -93,13 +94,44 @@ def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Reco
 
 
 def refuse_a_choice(runs: tuple[Path, ...]) -> None:
-    """Raise UserError when a run beside these was left out: a record lists every run that was started."""
+    """Raise UserError unless these are all the runs of one folder, by seed, and all are finished."""
+    given = {folder.resolve() for folder in runs}
+    for folder in given:
+        if not re.fullmatch(r"seed_\d+", folder.name):
+            raise UserError(f"{folder} cannot be recorded: train with --seeds, and record all runs of the folder")
+        for run in sorted(folder.parent.glob("seed_*")):
+            if run not in given:
+                raise UserError(f"{run} was started as well: a record lists every run")
     for folder in runs:
-        if not (folder / rundir.RESULT).exists():
+        steps = rundir.read_config(folder)["config"]["steps"]
+        if not rundir.is_finished(folder, steps):
             raise UserError(f"{folder} is unfinished: finish it before recording")
-        for other in sorted(folder.resolve().parent.glob("seed_*")):
-            if folder.name.startswith("seed_") and other not in [each.resolve() for each in runs]:
-                raise UserError(f"{other} was started as well: a record lists every run")
+
+
+def refuse_another_config(claim: Claim, runs: tuple[Path, ...], stored: list[dict[str, Any]]) -> None:
+    """Raise UserError unless every run is of the claim's preset, unchanged but for the seed."""
+    for folder, run in zip(runs, stored, strict=True):
+        what = f"is of the preset {run['preset']!r}"
+        if run["preset"] == claim.preset:
+            wanted = comparable(to_json(verbs(run["system"])[0][run["loop"]][claim.preset]()))
+            differing = [name for name, value in comparable(run["config"]).items() if wanted.get(name, ...) != value]
+            if not differing:
+                continue
+            what = f"has another {differing[0]}"
+        raise UserError(f"{folder} {what}: this claim is shown by the preset {claim.preset!r} as it is")
+
+
+def refuse_several_machines(sessions: list[dict[str, Any]]) -> None:
+    """Raise UserError unless one machine and one state of the code, from the command line, did all of it."""
+    for session in sessions:
+        if rundir.command_line(session) is None:
+            raise UserError("a run that was trained from Python cannot be recorded: train it on the command line")
+        for name in ("device", "processor", "cores", "threads", "precision", "torch", "commit", "dirty"):
+            if session.get(name) != sessions[0].get(name):
+                raise UserError(
+                    f"these runs differ in their {name} ({sessions[0].get(name)}, {session.get(name)}): "
+                    "record runs of one machine and one commit"
+                )
 
 
 def measurement(name: str, target: Target, values: list[float]) -> Measurement:
@@ -108,10 +140,15 @@ def measurement(name: str, target: Target, values: list[float]) -> Measurement:
     return Measurement(name, target.unit, values, target.target, floor, anchor, better=target.better)
 
 
+def comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored config without what changes no result."""
+    free = {"seed", "out", "device", "minutes", "log_every", "save_every", "price_per_hour"}
+    return {name: value for name, value in sorted(config.items()) if name not in free}
+
+
 def config_digest(config: dict[str, Any]) -> str:
-    """SHA-256 of a config without what may differ between seeds."""
-    same = {name: value for name, value in sorted(config.items()) if name not in ("seed", "out")}
-    return hashlib.sha256(json.dumps(same).encode()).hexdigest()
+    """SHA-256 of what results depend on in a config, besides the seed."""
+    return hashlib.sha256(json.dumps(comparable(config)).encode()).hexdigest()
 
 
 def data_digest(folder: Path) -> str | None:

@@ -37,20 +37,32 @@ def run_loop(system: str, loop: str, presets: dict[str, Callable[[], RunConfig]]
     if name not in presets:
         raise UserError(unknown(f"preset of {system} {loop}", name, presets) + f"; see: daybreak {system} --help")
     call, config = read_flags(presets[name](), words, f"daybreak {system} {loop} {name}")
+    if call.seeds and config.seed != presets[name]().seed:
+        raise UserError("--seed and --seeds exclude each other: give all seeds as --seeds")
     configs = [config] if not call.seeds else [with_seed(config, seed) for seed in call.seeds]
+    for each in configs:
+        each.check()
     if call.print_config:
-        for each in configs:
-            print(json.dumps(describe(each), indent=1))
+        print("\n".join(json.dumps(describe(each), indent=1) for each in configs))
         return
     for each in configs:
-        if call.fresh and is_main():
-            clear(Path(each.folder))
-        elif call.seeds and is_finished(Path(each.folder), each.steps):
-            print(f"{each.folder} is finished already")
-            continue
-        folder = getattr(package(system), loop)(each)
-        if not tell(system, folder, each.steps):
+        if not train_one(system, loop, each, call):
             return  # stopped by a signal or the budget: the next seed would be, too
+
+
+def train_one(system: str, loop: str, config: RunConfig, call: Call) -> bool:
+    """Train one run, tell how it went, and return whether it is finished."""
+    folder = Path(config.folder)
+    if call.fresh and is_main():
+        clear(folder)
+    elif call.seeds and is_finished(folder, config.steps):
+        print(f"{folder} is finished already")
+        return True
+    getattr(package(system), loop)(config)
+    finished = tell(system, folder, config.steps)
+    if not finished and call.fresh and is_main():
+        print("leave out --fresh then: it would start over", file=sys.stderr)
+    return finished
 
 
 def read_flags(config: Any, words: list[str], program: str) -> tuple[Call, Any]:
@@ -62,7 +74,6 @@ def read_flags(config: Any, words: list[str], program: str) -> tuple[Call, Any]:
     both.__doc__ = f"{(type(config).__doc__ or '').strip()}"
     flags = parse(both, words, program, default=both(Call(), config))
     flags.config.preset = config.preset
-    flags.config.check()
     return flags.call, flags.config
 
 

@@ -22,7 +22,7 @@ AT_ONCE = [
     (["dawnbench", "--help"], 0, "presets"),
     (["dawnbench", "train", "--help"], 0, "--lr"),
     (["dawnbench", "evaluate", "--help"], 0, "--record"),
-    (["dawnbench", "train", "tiny", "--print-config"], 0, '"steps": 200'),
+    (["dawnbench", "train", "tiny", "--print-config"], 0, '"steps": 400'),
     (["dwnbench", "train"], 2, "did you mean 'dawnbench'"),
     (["dawnbench", "trian"], 2, "did you mean 'train'"),
     (["dawnbench", "train", "cifar"], 2, "did you mean 'cifar10'"),
@@ -118,17 +118,51 @@ def test_fresh_starts_over_but_deletes_nothing_that_is_no_run(
     assert (tmp_path / "precious" / "thesis.txt").exists()
 
 
-def test_a_record_lists_every_run_that_was_started(
+@pytest.fixture
+def tiny_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two finished seeds of the preset, as the command line leaves them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["daybreak", "dawnbench", "train", "tiny", "--out", "r", "--seeds", "0", "1"])
+    assert cli.main(sys.argv[1:]) == 0
+    return tmp_path / "r"
+
+
+def test_a_record_shows_its_claim_or_is_refused(tiny_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = str(tiny_runs / "seed_0"), str(tiny_runs / "seed_1")
+    record = ["--record", "digits-cpu"]
+
+    def refused(*words: str) -> str:
+        assert cli.main(["dawnbench", "evaluate", *words]) == 2
+        return capsys.readouterr().err
+
+    assert "seed_1 was started as well" in refused(first, *record)
+    assert "is of the preset 'tiny'" in refused(first, second, "--record", "cifar10-resnet9-cpu")
+    assert "did you mean 'digits-cpu'" in refused(first, "--record", "digits")
+    assert cli.main(["dawnbench", "evaluate", first, second, *record]) == 0
+    written = json.loads(Path("results/dawnbench/digits-cpu.json").read_text())
+    assert written["seeds"] == [0, 1] and len(written["measurements"][0]["values"]) == 2
+    assert written["commands"][0] == "daybreak dawnbench train tiny --out r --seeds 0 1"
+
+    environment = tiny_runs / "seed_1" / "environment.json"
+    whole = environment.read_text()
+    environment.write_text(whole.replace('"cores": ', '"cores": 6'))
+    assert "differ in their cores" in refused(first, second, *record)
+    environment.write_text(whole.replace('"daybreak",', '"notebook.py",'))
+    assert "trained from Python" in refused(first, second, *record)
+    environment.write_text(whole)
+
+    stored = tiny_runs / "seed_1" / "config.json"
+    stored.write_text(stored.read_text().replace('"lr": 0.1', '"lr": 0.2'))
+    assert "another lr" in refused(first, second, *record)
+
+
+def test_seed_and_seeds_exclude_each_other_and_every_seed_is_checked_first(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["dawnbench", "train", "tiny", "--steps", "2", "--out", "r", "--seeds", "0", "1"]) == 0
-    assert cli.main(["dawnbench", "evaluate", "r/seed_0", "--record", "digits-cpu"]) == 2
-    assert "seed_1 was started as well" in capsys.readouterr().err
-    assert cli.main(["dawnbench", "evaluate", "r/seed_0", "r/seed_1", "--record", "digits-cpu"]) == 0
-    record = json.loads(Path("results/dawnbench/digits-cpu.json").read_text())
-    assert record["seeds"] == [0, 1] and len(record["measurements"][0]["values"]) == 2
-    assert record["measurements"][0]["target"] == 97.0  # missed after two steps, and kept
+    assert cli.main(["dawnbench", "train", "tiny", "--seed", "7", "--seeds", "0"]) == 2
+    assert cli.main(["dawnbench", "train", "tiny", "--seeds", "0", "-1"]) == 2
+    assert "--seed -1 cannot be" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
 def test_runs_are_compared_in_one_table(

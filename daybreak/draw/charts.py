@@ -28,6 +28,7 @@ def curves(
     *,
     x_label: str = "step",
     y_label: str = "",
+    y_span: tuple[float, float] | None = None,
     title: str = "",
 ) -> Path:
     """Draw lines over a common axis.
@@ -37,6 +38,7 @@ def curves(
         path: where to write, ending in .png or .svg.
         x_label: what is on the x axis, with its unit.
         y_label: what is on the y axis, with its unit.
+        y_span: lowest and highest value that the y axis shows at least, as (0, 100) for percentages.
         title: one short line above the picture.
 
     Raises:
@@ -51,6 +53,8 @@ def curves(
     lines = [
         _line(axes, name, x, y, colour) for (name, (x, y)), colour in zip(series.items(), cycle(COLOURS), strict=False)
     ]
+    if y_span is not None:
+        axes.set_ylim(min(y_span[0], axes.get_ylim()[0]), max(y_span[1], axes.get_ylim()[1]))
     _labels(axes, x_label, y_label, title)
     if len(series) > 1:
         _legend(axes, lines, list(series))

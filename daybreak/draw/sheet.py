@@ -16,9 +16,10 @@ from daybreak.engine.errors import UserError
 SMALLEST_SIDE = 112
 """Pixels that an image's longer side is brought to, by a whole factor."""
 FRAME, GAP = 5, 14
-LINE, CHARACTER, MOST_LINES = 19, 8.2, 3
+DPI, FONT = 100, 13.5
+"""Points of a caption: large, since a page shows a sheet of six columns at about half its size."""
+LINE, CHARACTER, MOST_LINES = 24, 11.0, 3
 """Height of a caption's line and mean width of its characters, in pixels; more lines are cut."""
-DPI = 100
 
 
 def grid(
@@ -98,5 +99,5 @@ def _save(canvas: NDArray[np.uint8], texts: list[tuple[float, float, str]], path
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     figure.figimage(canvas, resize=False)
     for x, y, text in texts:
-        figure.text(x / width, 1 - y / height, text, ha="center", va="top", fontsize=10, color=INK, parse_math=False)
+        figure.text(x / width, 1 - y / height, text, ha="center", va="top", fontsize=FONT, color=INK, parse_math=False)
     return save(figure, Path(path))

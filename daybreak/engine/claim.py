@@ -25,6 +25,8 @@ class Claim:
     """A sentence, and the metrics of ``evaluate`` (besides ``training_seconds``) that it rests on."""
 
     text: str
+    preset: str
+    """The preset, unchanged, whose runs can show it."""
     metrics: dict[str, Target]
     headline: bool = False
     """Whether its first metric is the one to show in ``daybreak list``."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import math
+import os
 import types
 import typing
 from collections.abc import Callable
@@ -27,7 +29,7 @@ class RunConfig:
     may_change: ClassVar[frozenset[str]] = frozenset(
         {"out", "minutes", "log_every", "save_every", "price_per_hour", "steps"}
     )
-    """Fields that a resumed run may have changed. Steps may only grow."""
+    """Fields that a resumed run may have changed. Steps may not fall below those already done."""
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         "seed": (0, 2**32 - 1),
         "steps": (1, math.inf),
@@ -61,10 +63,24 @@ class RunConfig:
     @property
     def folder(self) -> str:
         """The run directory as text: ``out``, or its default."""
-        return self.out or f"runs/{self.system}-{self.preset or 'custom'}-seed{self.seed}"
+        return os.path.expanduser(self.out) or f"runs/{self.system}-{self.preset or 'custom'}-seed{self.seed}"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field; a name that is none is a typo, and would otherwise change nothing in silence."""
+        if not hasattr(type(self), name):
+            near = difflib.get_close_matches(name, [f.name for f in dataclasses.fields(self)], n=1)
+            raise AttributeError(f"{type(self).__name__} has no field {name!r}" + (f": {near[0]!r}?" if near else ""))
+        super().__setattr__(name, value)
 
     def check(self) -> None:
-        """Raise UserError naming the first field outside of its limits."""
+        """Raise UserError naming the first field whose value has another type, or is outside of its limits."""
+        self.out = os.fspath(self.out)  # a Path is as good
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not _fits(hints[field.name], value):
+                wanted = str(field.type).removeprefix("Literal")
+                raise UserError(f"--{field.name.replace('_', '-')} {value!r} cannot be: give {wanted}")
         for name, (low, high) in self.limits.items():
             value = getattr(self, name)
             if not low <= value <= high:  # nor is NaN
@@ -109,13 +125,18 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 
 def from_json(cls: type[C], values: dict[str, Any]) -> C:
-    """Undo :func:`to_json`. Raises UserError naming an unknown field; missing fields take their default."""
+    """Undo :func:`to_json`; missing fields take their default.
+
+    Raises UserError naming a field that is unknown, of another type or outside of its limits.
+    """
     hints = typing.get_type_hints(cls)
     names = {f.name for f in dataclasses.fields(cls)}
     for name in values:
         if name not in names:
             raise UserError(f"{cls.__module__}.{cls.__name__} has no field {name!r}: another version wrote it")
-    return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
+    config = cls(**{name: _typed(hints[name], value) for name, value in values.items()})
+    config.check()
+    return config
 
 
 def _typed(hint: Any, value: Any) -> Any:
@@ -128,10 +149,21 @@ def _typed(hint: Any, value: Any) -> Any:
     return cast(Any, value)
 
 
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of a field's type; an int is good as a float, and a bool as neither."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value in options
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(option, value) for option in options)
+    if hint is Any:
+        return True
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if hint is float else origin or hint)
+
+
 def changed_fields(old: dict[str, Any], new: RunConfig) -> list[str]:
     """Fields of a stored config that differ from ``new`` and may not: what forbids a resume."""
     now = to_json(new)
-    differing = [k for k in {**old, **now} if old.get(k, ...) != now.get(k, ...) and k not in new.may_change]
-    if old.get("steps", 0) > new.steps:
-        differing.append("steps")
-    return differing
+    return [k for k in {**old, **now} if old.get(k, ...) != now.get(k, ...) and k not in new.may_change]

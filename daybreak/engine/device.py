@@ -83,6 +83,8 @@ class Device:
     def place(self, batch: T) -> T:
         """Move the tensors of a batch (tuple, list, dict, dataclass) here, images (B, C, H, W) in channels_last."""
         if isinstance(batch, Tensor):
+            if batch.device == self.torch and not batch.is_floating_point():
+                return batch
             image = batch.dim() == 4 and batch.is_floating_point()
             return cast(T, self._move(batch, torch.channels_last if image else torch.preserve_format))
         if isinstance(batch, (list, tuple)):

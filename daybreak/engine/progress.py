@@ -37,8 +37,7 @@ class Progress:
 
     def update(self, done: int) -> None:
         """``done`` steps are done."""
-        now = time.monotonic()
-        if self.bar is None or now - self.shown < REFRESH:
+        if self.bar is None or (now := time.monotonic()) - self.shown < REFRESH:
             return
         self.shown = now
         speed = self.bar.tasks[0].speed

@@ -144,9 +144,9 @@ class Run:
                 raise UserError(
                     f"{self.folder} was begun with {name} = {old}, not {new}: give another --out, or use --fresh"
                 )
+        else:
+            rundir.refuse_foreign(self.folder)
         sweep(self.folder)
-        for outdated in (rundir.RESULT, rundir.EVALUATION):  # of a finished run that is to take more steps
-            (self.folder / outdated).unlink(missing_ok=True)
         rundir.write_json(self.folder / rundir.CONFIG, stored)
         now = rundir.environment(self.device.name, self.device.precision, torch.get_num_threads(), self.device.world)
         for change in rundir.write_environment(self.folder, now):
@@ -247,16 +247,18 @@ class Run:
         if len(losses) < accumulate:
             return
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norm = get_total_norm([cast(Tensor, p.grad) for p in parameters])
-        self._check(optimizer, torch.stack(losses).sum(), norm)
+        gradients = [cast(Tensor, p.grad) for p in parameters]
+        norm = None if clip is None else get_total_norm(gradients)
+        spoilt = self._guard.spoilt(gradients) if norm is None else ~torch.isfinite(norm)
+        self._check(optimizer, losses[0] if accumulate == 1 else torch.stack(losses).sum(), spoilt)
         losses.clear()
-        if clip is not None:
+        if clip is not None and norm is not None:
             clip_grads_with_norm_(parameters, clip, norm)
         optimizer.step()
 
-    def _check(self, optimizer: Optimizer, loss: Tensor, norm: Tensor) -> None:
+    def _check(self, optimizer: Optimizer, loss: Tensor, spoilt: Tensor) -> None:
         try:
-            self._guard.check(optimizer, self.step, loss, norm)
+            self._guard.check(optimizer, self.step, loss, spoilt)
         except NotFinite as fault:
             raise Diverged(self._diagnosis(fault, first_bad_gradient(self._parts))) from fault
 
@@ -288,8 +290,13 @@ class Run:
         if taken := {"step", "seconds"} & set(values):
             raise ValueError(f"every line of the log has {taken.pop()!r} already")
         for name, value in values.items():
-            kept = value.detach().clone() if isinstance(value, Tensor) else float(value)  # the caller may go on adding
-            self._window.setdefault(name, []).append(kept)
+            self._window.setdefault(name, []).append(value if isinstance(value, float) else self._kept(value))
+
+    def _kept(self, value: Tensor | float) -> Tensor | float:
+        if not isinstance(value, Tensor):
+            return float(value)
+        # reading it would wait for another device; cloned, since the caller may go on adding to it
+        return value.item() if value.device.type == "cpu" else value.detach().clone()
 
     def result(self, **metrics: float) -> None:
         """The run's final numbers, beside the last ones logged."""
@@ -331,13 +338,14 @@ class Run:
         if self._saved_step == self.step:
             return
         self._flush()
-        self._read_guard()
         generators = self.device.gather(seed.state())
         if self.device.main:
             state = {
                 "parts": {name: part.state_dict() for name, part in self._parts.items()},
                 "run": {"step": self.step, "seconds": self.seconds, "latest": self._latest, "generators": generators},
             }
+            for outdated in (rundir.RESULT, rundir.EVALUATION, rundir.WEIGHTS):  # of a run that was given more steps
+                (self.folder / outdated).unlink(missing_ok=True)
             checkpoint.save(self.folder / rundir.CHECKPOINTS, self.step, state)
         self.device.wait()
         self._saved_step = self.step
@@ -366,6 +374,8 @@ class Run:
         for name, part in self._parts.items():
             checkpoint.give_back(name, part, state["parts"][name], folder)
         run = state["run"]
+        if run["step"] > self.config.steps:
+            raise UserError(f"{self.folder} has done {run['step']} steps already: give at least as many as --steps")
         self.step = self._saved_step = run["step"]
         self._earlier_seconds, self._latest = run["seconds"], run["latest"]
         if self.device.rank < len(run["generators"]):

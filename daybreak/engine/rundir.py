@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from daybreak.engine.errors import UserError
-from daybreak.engine.files import disk_errors, write_atomic
+from daybreak.engine.files import disk_errors, sweep, write_atomic
 
 FORMAT = 1
 CONFIG, ENVIRONMENT, LOG = "config.json", "environment.json", "log.jsonl"
@@ -29,7 +30,9 @@ WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "assets",
     "tensorboard",
 )
-LOCK = ".lock"
+LOCK, REPORT = ".lock", "report.html"
+FILES = (CONFIG, ENVIRONMENT, LOG, RESULT, EVALUATION, WEIGHTS, REPORT)
+FOLDERS = (CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD)
 MEASURED = ("daybreak", "benchmarks", ":!*.md", ":!daybreak/systems/best.json")  # what figures depend on
 
 
@@ -45,7 +48,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises UserError naming a missing or damaged file."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} is not there: {path.parent} is no run directory of daybreak") from error
     except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}): restore or delete it, or give another --out") from error
@@ -88,13 +91,28 @@ def is_finished(folder: Path, steps: int) -> bool:
     return isinstance(done, int) and done >= steps
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Raise UserError for a folder that is to begin a run and holds something else already."""
+    foreign = sorted(p.name for p in folder.iterdir() if p.name != LOCK and not p.name.startswith(".tmp_config"))
+    if foreign:
+        raise UserError(f"{folder} holds {foreign[0]!r} and no {CONFIG} of a run: give another --out")
+
+
 def clear(folder: Path) -> None:
-    """Delete a run directory to start over. Refuses a folder that is not one."""
+    """Delete what a run left in its directory, to start over. Refuses a folder that holds no run."""
     if not folder.exists():
         return
     read_config(folder)
-    with Lock(folder):
-        shutil.rmtree(folder)
+    with Lock(folder), disk_errors(folder):
+        sweep(folder)
+        for name in (*FILES, *FOLDERS):  # and nothing else: the user may keep notes there
+            path = folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not any(path.name != LOCK for path in folder.iterdir()):
+            shutil.rmtree(folder)
 
 
 # ------------------------------------------------------------------------------- lock
@@ -108,6 +126,8 @@ class Lock:
         self.file: IO[str] | None = None
 
     def __enter__(self) -> Lock:
+        if self.path.parent.is_file():
+            raise UserError(f"{self.path.parent} is a file: give another --out")
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a")
@@ -250,6 +270,17 @@ def read_sessions(folder: Path) -> list[dict[str, Any]]:
     return cast(list[dict[str, Any]], sessions)
 
 
+def command_line(session: dict[str, Any]) -> str | None:
+    """The ``daybreak ...`` that a session was started with, without --fresh; None where it was started from Python."""
+    command = session.get("command")
+    if not isinstance(command, list):
+        return None
+    words = [str(word) for word in cast(list[Any], command)]
+    if len(words) < 2 or Path(words[0]).name not in ("daybreak", "daybreak.exe", "__main__.py"):
+        return None
+    return shlex.join(["daybreak", *(word for word in words[1:] if word != "--fresh")])
+
+
 def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
     """Add this session to ``environment.json``; returns what differs from the session before, as sentences."""
     path = folder / ENVIRONMENT
@@ -260,7 +291,7 @@ def write_environment(folder: Path, now: dict[str, Any]) -> list[str]:
         if before
         else []
     )
-    if not sessions or changes:
+    if not before or changes or before.get("command") != sys.argv:
         stamp = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "command": sys.argv}
         write_json(path, {"sessions": [*sessions, {**now, **stamp}]})
     return changes

@@ -8,6 +8,27 @@ from typing import Any
 
 from daybreak.engine import rundir
 from daybreak.engine.errors import UserError
+from daybreak.report.quantity import metrics
+
+
+def find_runs(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Run directories among ``paths``, folders of seeds opened, and the paths that are no run.
+
+    Raises UserError for a path that is not there.
+    """
+    runs: list[Path] = []
+    others: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise UserError(f"there is no {path}: give run directories")
+        seeds = [seed for seed in path.glob("seed_*") if (seed / rundir.CONFIG).is_file()]
+        if (path / rundir.CONFIG).exists():
+            runs.append(path)
+        elif seeds:
+            runs += sorted(seeds, key=lambda seed: (len(seed.name), seed.name))  # seed_9 before seed_10
+        else:
+            others.append(path)
+    return list(dict.fromkeys(runs)), others
 
 
 def compare(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
@@ -39,7 +60,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "steps": result.get("steps"),
         "seconds": result.get("seconds"),
         "cost": result.get("cost"),
-        "metrics": result.get("metrics") or {},
+        "metrics": metrics(result, folder / rundir.RESULT),
     }
 
 
@@ -52,7 +73,7 @@ def _refuse_unknown_machine(folder: Path) -> None:
     path = folder / rundir.ENVIRONMENT
     if not path.exists():
         raise UserError(f"{folder} has no {rundir.ENVIRONMENT}, so its machine is unknown: train it again")
-    sessions = rundir.read_json(path).get("sessions") or [{}]
+    sessions = rundir.read_sessions(folder)
     for key in ("device", "cores"):
         if any(not session.get(key) for session in sessions):
             raise UserError(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from daybreak.engine import rundir
 from daybreak.report import html, svg
-from daybreak.report.quantity import dollars, duration, group, is_number, is_percent, number, words
+from daybreak.report.quantity import dollars, duration, group, is_number, is_percent, metrics, number, words
 
 MOST_PICTURES = 24
 MOST_CAPTION = 2_000
@@ -60,7 +61,7 @@ def page(run_dir: Path) -> Path:
             html.section("Pictures", _pictures(run_dir / rundir.SAMPLES)),
             html.section("Go on", html.commands(_go_on(story))),
             '<div class="columns">',
-            html.section("Configuration", html.table([(key, _plain(value)) for key, value in story.config.items()])),
+            html.section("Configuration", html.table(_configuration(story.config))),
             html.section("Environment", _environment(story.sessions)),
             "</div>",
         ]
@@ -71,11 +72,10 @@ def page(run_dir: Path) -> Path:
 def read_story(run_dir: Path) -> Story:
     """Read what a run directory has; only ``config.json`` must be there."""
     about = rundir.read_config(run_dir)
-    sessions = (_read_if_there(run_dir / rundir.ENVIRONMENT) or {}).get("sessions")
     return Story(
         folder=run_dir,
         about=about,
-        sessions=[session for session in sessions or [] if isinstance(session, dict)],
+        sessions=rundir.read_sessions(run_dir) if (run_dir / rundir.ENVIRONMENT).exists() else [],
         log=[line for line in rundir.read_log(run_dir) if is_number(line["step"])],
         result=_read_if_there(run_dir / rundir.RESULT),
         evaluation=_read_if_there(run_dir / rundir.EVALUATION),
@@ -108,9 +108,9 @@ def _head(story: Story) -> str:
 
 
 def _key_numbers(story: Story) -> list[html.Tile]:
-    judged = (story.evaluation or {}).get("metrics") or {}
+    judged = metrics(story.evaluation or {}, story.folder / rundir.EVALUATION)
     if story.result is not None:
-        logged, note = story.result.get("metrics") or {}, "end of training"
+        logged, note = metrics(story.result, story.folder / rundir.RESULT), "end of training"
     else:
         logged, note = _last_values(story.log), "last logged"
     entries = [*_metric_tiles(judged, "evaluated"), *_metric_tiles(logged, note)]
@@ -119,9 +119,9 @@ def _key_numbers(story: Story) -> list[html.Tile]:
     return [*entries, html.Tile("cost", dollars(cost))] if cost is not None else entries
 
 
-def _metric_tiles(metrics: dict[str, Any], note: str) -> list[html.Tile]:
+def _metric_tiles(measured: dict[str, Any], note: str) -> list[html.Tile]:
     """Percentages first, losses last; the learning rate has its curve."""
-    order = sorted(metrics.items(), key=lambda item: (not is_percent(item[0]), group(item[0]) == "loss"))
+    order = sorted(measured.items(), key=lambda item: (not is_percent(item[0]), group(item[0]) == "loss"))
     return [html.Tile(words(name), _metric(name, value), note) for name, value in order if name != "lr"]
 
 
@@ -209,6 +209,12 @@ def _caption(path: Path) -> str:
 # ------------------------------------------------------------------------------- tables and commands
 
 
+def _configuration(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """Fields as a reader understands them: JSON has no infinity, and an empty ``out`` is the default."""
+    shown = {"minutes": "no limit"} if config.get("minutes", 0) is None else {}
+    return [(key, shown.get(key, _plain(value))) for key, value in config.items() if (key, value) != ("out", "")]
+
+
 def _plain(value: Any) -> str:
     if value is None:
         return "none"
@@ -245,13 +251,31 @@ def _go_on(story: Story) -> list[tuple[str, str]]:
 
 def _resume(story: Story) -> str:
     """The command that began the run where it was one; else the one that the configuration stands for."""
-    command = story.sessions[-1].get("command") if story.sessions else None
-    if isinstance(command, list) and len(command) > 1:
-        name = PurePath(str(command[0])).name
-        if name in ("daybreak", "daybreak.exe", "__main__.py"):
-            # --fresh would delete what is to be resumed
-            return shlex.join(["daybreak", *(str(word) for word in command[1:] if word != "--fresh")])
     about, seed = story.about, story.config.get("seed")
-    wanted = ["daybreak", about["system"], about["loop"], about["preset"]]
-    wanted += [] if seed is None else ["--seed", str(seed)]
-    return shlex.join(str(word) for word in [*wanted, "--out", story.folder] if word)
+    place = [*(["--seed", str(seed)] if seed is not None else []), "--out", str(story.folder)]
+    began = rundir.command_line(story.sessions[-1]) if story.sessions else None
+    if began is None:
+        words = ["daybreak", about["system"], about["loop"], about["preset"], *place]
+        return shlex.join(word for word in words if word)
+    if _has_moved(story):
+        return shlex.join([*_without(shlex.split(began), ("--out", "--seed", "--seeds")), *place])
+    return began
+
+
+def _has_moved(story: Story) -> bool:
+    """Whether the command that began the run would, here, write to another folder."""
+    about, config = story.about, story.config
+    began = config.get("out") or f"runs/{about['system']}-{about['preset'] or 'custom'}-seed{config.get('seed')}"
+    return Path(str(began)).expanduser().resolve() != story.folder.resolve()
+
+
+def _without(words: list[str], flags: Sequence[str]) -> list[str]:
+    """A command's words without some flags and their values."""
+    kept: list[str] = []
+    dropping = False
+    for word in words:
+        if word.startswith("--"):
+            dropping = word.partition("=")[0] in flags
+        if not dropping:
+            kept.append(word)
+    return kept

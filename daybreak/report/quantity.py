@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
+
+from daybreak.engine.errors import UserError
 
 LOSS = {"loss", "nll"}
 PERCENT = {"accuracy", "acc", "f1", "iou", "miou", "precision", "recall", "top1", "top5"}
 OTHER_UNIT = {"seconds", "steps", "epochs", "ratio", "time"}
 SPLIT = re.compile(r"^(train|val|valid|validation|test)[_/]")
+
+
+def metrics(stored: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The measured numbers in a result or an evaluation, which is what ``path`` holds; null stands for none.
+
+    Raises UserError when they are no JSON object.
+    """
+    found: Any = stored.get("metrics")
+    if found is not None and not isinstance(found, dict):
+        raise UserError(f"{path} has no table of metrics: restore it, or run again the command that writes it")
+    return cast(dict[str, Any], found or {})
 
 
 def is_number(value: Any) -> bool:

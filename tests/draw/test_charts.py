@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -84,3 +85,12 @@ def test_importing_draw_loads_no_matplotlib_and_drawing_no_pyplot(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_y_axis_shows_its_span_and_whatever_is_outside(tmp_path):
+    def ticks(top, span):
+        text = curves({"a": ([0, 1], [70, top])}, tmp_path / "c.svg", y_span=span).read_text()
+        return {int(label) for label in re.findall(r"<!-- (\d+) -->", text)}
+
+    assert {0, 100} <= ticks(99, (0, 100)) and max(ticks(160, (0, 100))) > 100
+    assert 20 not in ticks(99, None)

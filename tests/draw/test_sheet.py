@@ -52,7 +52,16 @@ def test_a_large_image_keeps_its_pixels(tmp_path):
 @pytest.mark.parametrize("caption", ["$x", r"$\frac$", "word " * 80, "x" * 500, "two\nlines", "", "\n"])
 def test_any_caption_fits_below_its_image(tmp_path, caption):
     width, height = size(grid(np.zeros((2, 1, 8, 8), np.uint8), [caption, "a"], tmp_path / "g.png"))
-    assert (width, height) <= (300, 112 + 120)
+    assert width <= 300 and height <= 112 + 120
+
+
+def test_a_caption_can_be_read_where_a_page_shows_six_columns_at_450_pixels(tmp_path):
+    images = np.full((6, 1, 8, 8), 255, np.uint8)
+    path = grid(images, ["H"] * 6, tmp_path / "g.png")
+    with Image.open(path) as picture:
+        ink = np.asarray(picture.convert("L")) < 128
+        height_of_h = ink.any(axis=1).sum()
+        assert height_of_h * 450 / picture.width >= 7  # pixels of a capital letter: a font of ten
 
 
 @pytest.mark.parametrize(

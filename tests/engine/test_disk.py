@@ -164,7 +164,7 @@ def test_a_folder_that_may_not_be_written_is_named(where: str, forks: Forks, els
 
 def test_an_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    assert refused(tmp_path / "file").startswith(f"{tmp_path / 'file' / '.lock'} could not be written")
+    assert refused(tmp_path / "file") == f"{tmp_path / 'file'} is a file: give another --out"
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -214,8 +214,25 @@ def test_a_damaged_record_is_named(file: str, content: bytes, stopped: Path) -> 
     assert message.startswith(str(stopped / file))
     assert message.endswith("restore or delete it, or give another --out")
     (stopped / file).unlink()
+    if file == rundir.CONFIG:  # nothing says what was trained here: it is not gone on with blindly
+        assert "and no config.json of a run" in refused(stopped)
+        return
     LOOPS["supervised"](ToyConfig(out=str(stopped)))
     assert rundir.is_finished(stopped, 60)
+
+
+def test_a_folder_of_other_things_is_neither_trained_in_nor_cleared(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert refused(tmp_path).startswith(f"{tmp_path} holds 'thesis.txt'")
+    with pytest.raises(UserError, match="no run directory"):
+        rundir.clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "thesis.txt"]
+
+
+def test_clearing_a_run_leaves_what_is_not_of_it(stopped: Path) -> None:
+    (stopped / "notes.txt").write_text("mine")
+    rundir.clear(stopped)
+    assert sorted(path.name for path in stopped.iterdir()) == [".lock", "notes.txt"]
 
 
 def test_a_record_with_any_byte_flipped_is_read_or_refused(stopped: Path) -> None:

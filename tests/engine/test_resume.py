@@ -15,7 +15,7 @@ from outcome import outcome
 from torch import nn
 from toys import LOOPS, ToyConfig
 
-from daybreak.engine import rundir
+from daybreak.engine import checkpoint, rundir
 from daybreak.engine.errors import UserError
 from daybreak.engine.run import Run
 
@@ -45,8 +45,13 @@ def test_a_changed_field_is_refused_by_name(field: str, value: Any, was: str, be
     assert message == f"{begun} was begun with {field} = {was}, not {value}: give another --out, or use --fresh"
 
 
+def steps_done(folder: Path) -> int:
+    return int(checkpoint.whole(folder / rundir.CHECKPOINTS)[-1].name[5:])
+
+
 def test_fewer_steps_are_refused(begun: Path) -> None:
-    assert "was begun with steps = 60, not 59" in refused(ToyConfig(out=str(begun), steps=59))
+    done = steps_done(begun)
+    assert f"has done {done} steps already" in refused(ToyConfig(out=str(begun), steps=done - 1))
 
 
 def test_allowed_fields_may_change_and_are_stored(begun: Path, undisturbed: Callable[..., Path]) -> None:
@@ -86,6 +91,10 @@ def test_another_loop_of_parts_is_refused_by_the_first_that_differs(begun: Path)
     assert message.startswith(f"{begun / 'checkpoints'} and this loop differ in the part 'D': another version")
 
 
+class Interruptible(ToyConfig):
+    may_change = ToyConfig.may_change | {"interrupt"}
+
+
 def test_a_finished_run_that_is_to_go_on_has_no_result_meanwhile(
     undisturbed: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -93,6 +102,8 @@ def test_a_finished_run_that_is_to_go_on_has_no_result_meanwhile(
     shutil.copytree(undisturbed("supervised"), out)
     (out / rundir.EVALUATION).write_text("{}")
     LOOPS["supervised"](ToyConfig(out=str(out), steps=70, minutes=0.0))
+    assert (out / rundir.RESULT).exists()  # no step was done: it still holds
+    LOOPS["supervised"](Interruptible(out=str(out), steps=70, interrupt="SIGTERM:63"))
     assert not (out / rundir.RESULT).exists() and not (out / rundir.EVALUATION).exists()
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from daybreak.engine.errors import UserError
-from daybreak.report.compare import compare
+from daybreak.report.compare import compare, find_runs
 
 
 def test_finished_runs_become_rows(make_run):
@@ -47,7 +47,7 @@ def test_a_result_that_does_not_vouch_for_its_log_is_refused(make_run):
 
 
 @pytest.mark.parametrize(
-    "sessions", [None, [], [{"cores": 2}], [{"device": "cpu"}], [{"device": "cpu", "cores": 2}, {"device": None}]]
+    "sessions", [None, [{"cores": 2}], [{"device": "cpu"}], [{"device": "cpu", "cores": 2}, {"device": None}]]
 )
 def test_a_run_of_an_unknown_machine_is_refused(make_run, sessions):
     with pytest.raises(UserError, match="unknown"):
@@ -62,3 +62,32 @@ def test_a_run_without_a_seed_is_refused(make_run):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"config\.json"):
         compare([tmp_path])
+
+
+@pytest.mark.parametrize("sessions", [[], [3], ["cpu"]])
+def test_an_environment_of_the_wrong_shape_is_refused(make_run, sessions):
+    with pytest.raises(UserError, match=r"environment\.json has no list of sessions"):
+        compare([make_run(sessions=sessions)])
+
+
+def test_metrics_of_the_wrong_shape_are_refused(make_run):
+    run = make_run()
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**result, "metrics": 3}))
+    with pytest.raises(UserError, match=r"result\.json has no table of metrics"):
+        compare([run])
+
+
+def test_runs_are_found_among_other_things_and_in_folders_of_seeds(make_run, tmp_path):
+    one = make_run("one")
+    (tmp_path / "many").mkdir()
+    seeds = [make_run(f"many/seed_{seed}") for seed in (2, 10)]
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "notes.txt").write_text("to do")
+    paths = [tmp_path / "demo", tmp_path / "many", tmp_path / "notes.txt", one, seeds[0]]
+    assert find_runs(paths) == ([*seeds, one], [tmp_path / "demo", tmp_path / "notes.txt"])
+
+
+def test_a_path_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"there is no .*typo"):
+        find_runs([tmp_path / "typo"])

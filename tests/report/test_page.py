@@ -47,6 +47,11 @@ def read(folder):
     return Page(page(folder).read_text(encoding="utf-8"))
 
 
+def resume(folder):
+    """The command offered to resume a run."""
+    return read(folder).text.split("Resume where it stopped")[1].split("Configuration")[0]
+
+
 def test_a_finished_run_shows_its_numbers_curves_and_tables(make_run):
     found = read(make_run(metrics={"accuracy": 98.1234, "loss": 0.0712}))
     for text in ("dawnbench", "digits", "seed 1", "finished", "98.12 %", "0.0712", "5 min 21 s", "$0.018", "torch"):
@@ -58,13 +63,46 @@ def test_an_unfinished_run_shows_how_far_it_came_and_how_to_resume(make_run):
     lines = [{"step": step, "seconds": 1.0, "loss": 1.0} for step in range(10, 601, 10)]
     found = read(make_run(log=lines, result=False))
     assert "unfinished: 600 of 1,000 steps" in found.text
-    assert "daybreak dawnbench train digits --out 'runs/my digits'" in found.text
     assert ("style", "width:60.0%") in found.attributes
 
 
 def test_resuming_never_starts_over(make_run):
     began = {"device": "cpu", "command": ["daybreak", "dawnbench", "train", "tiny", "--fresh", "--lr", "3"]}
-    assert "daybreak dawnbench train tiny --lr 3" in read(make_run(sessions=[began], result=False)).text
+    assert "daybreak dawnbench train tiny --lr 3" in resume(make_run(sessions=[began], result=False))
+
+
+def test_a_run_in_its_place_is_resumed_by_the_command_that_began_it(make_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = make_run("my digits", config={"out": "my digits"}, result=False)
+    assert "daybreak dawnbench train digits --out 'runs/my digits'\n" in resume(folder) + "\n"
+
+
+@pytest.mark.parametrize("given", [["--out", "old", "--lr", "3", "--seeds", "1", "2"], ["--out=old", "--lr", "3"]])
+def test_a_moved_run_is_resumed_where_it_is_now(make_run, given):
+    began = {"device": "cpu", "command": ["daybreak", "dawnbench", "train", "tiny", *given]}
+    folder = make_run(config={"out": "old/seed_1"}, sessions=[began], result=False)
+    assert f"daybreak dawnbench train tiny --lr 3 --seed 1 --out {folder}" in resume(folder)
+
+
+def test_no_limit_and_no_folder_are_said_as_a_reader_says_them(make_run):
+    found = read(make_run(config={"minutes": None, "out": ""})).text.split("Configuration")[1]
+    assert "minutesno limit" in found and "out" not in found.split("Environment")[0].replace("minutesno limit", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("evaluation.json", {"metrics": 3}),
+        ("result.json", {"steps": 5, "metrics": [1]}),
+        ("environment.json", {"sessions": [3]}),
+        ("environment.json", {"sessions": 3}),
+    ],
+)
+def test_a_file_of_the_wrong_shape_is_named(make_run, file, content):
+    folder = make_run()
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=file):
+        page(folder)
 
 
 def test_an_evaluation_comes_first_among_the_numbers(make_run):

@@ -52,7 +52,7 @@ class Config(RunConfig):
 @preset
 def tiny() -> Config:
     """8x8 handwritten digits, bundled with scikit-learn: seconds on a laptop, no network needed."""
-    return Config(steps=200, log_every=10, save_every=100, eval_every=50, crop=1)
+    return Config(width=8, steps=400, log_every=10, save_every=100, eval_every=50, crop=1)
 
 
 @preset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daybreak.data import images, where
 from daybreak.data.images import Images
 from daybreak.data.toy.digits import digits
+from daybreak.engine.errors import UserError
 from daybreak.systems.dawnbench.config import Config
 
 SPLIT_SEED = 0  # the held-out images are the same ones in every run, whatever its seed
@@ -23,4 +24,6 @@ def test_set(config: Config) -> Images:
 def _read(config: Config, train: bool) -> Images:
     if config.data == "digits":
         return digits(train)
-    return images.cifar10(where.root(), train)
+    if config.data == "cifar10":
+        return images.cifar10(where.root(), train)
+    raise UserError(f"dawnbench trains on digits or cifar10, not on {config.data!r}: give one of these as --data")

@@ -23,7 +23,8 @@ def chapter(folder: Path) -> Chapter:
     numbers = evaluate(run)
     for name in CAPTIONS:
         shutil.copy(run / SAMPLES / f"{name}.png", folder)
-    draw.curves({"held-out accuracy": log_series(run, "val_accuracy")}, folder / "accuracy.png", y_label="percent")
+    accuracy = {"held-out accuracy": log_series(run, "val_accuracy")}
+    draw.curves(accuracy, folder / "accuracy.png", y_label="percent", y_span=(0, 100))
     return Chapter(
         system="dawnbench",
         title="DAWNBench: a classifier in seconds",
@@ -40,6 +41,6 @@ def chapter(folder: Path) -> Chapter:
             Picture("accuracy.png", "Accuracy on held-out training images while learning"),
             Picture("confusion.png", CAPTIONS["confusion"]),
         ],
-        commands=["daybreak dawnbench train tiny", "daybreak dawnbench train cifar10"],
+        commands=["daybreak dawnbench train tiny", "daybreak data prepare cifar10", "daybreak dawnbench train cifar10"],
         seconds=time.monotonic() - started,
     )

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from daybreak import draw
 from daybreak.data.images import Images
-from daybreak.engine.rundir import SAMPLES
+from daybreak.engine.errors import UserError
+from daybreak.engine.files import disk_errors, write_atomic
+from daybreak.engine.rundir import CONFIG, SAMPLES
 from daybreak.systems.dawnbench.data import test_set
 from daybreak.systems.dawnbench.predict import load
 from daybreak.systems.dawnbench.train import accuracy, predictions
@@ -25,12 +27,15 @@ def evaluate(run_dir: str | Path) -> dict[str, float]:
     folder = Path(run_dir)
     classifier = load(folder)
     test = test_set(classifier.config)
+    if test.classes != classifier.classes or test.images.shape[1] != classifier.channels:
+        raise UserError(f"{folder} was not trained on {classifier.config.data}: restore its {CONFIG}, or train again")
+    with disk_errors(folder / SAMPLES):  # before the work, which would be lost
+        (folder / SAMPLES).mkdir(exist_ok=True)
     logits = predictions(classifier.model, test, classifier.device)
-    (folder / SAMPLES).mkdir(exist_ok=True)
     draw.confusion(confusion(logits, test), test.classes, folder / SAMPLES / "confusion.png", title="Test images")
     sheet(logits, test, folder / SAMPLES / "predictions.png")
     for name, caption in CAPTIONS.items():
-        (folder / SAMPLES / f"{name}.txt").write_text(caption + "\n", encoding="utf-8")
+        write_atomic(folder / SAMPLES / f"{name}.txt", f"{caption}\n".encode())
     return {
         "test_accuracy": accuracy(logits, test.labels),
         "largest_class_accuracy": 100.0 * test.labels.bincount().max().item() / len(test),
@@ -54,6 +59,6 @@ def sheet(logits: Tensor, test: Images, path: Path, wrong: int = 12, right: int 
 
     def caption(i: int) -> str:
         guess = f"{test.classes[int(predicted[i])]} {chance[i]:.0%}"
-        return guess if is_right[i] else f"{guess}, is {test.classes[int(test.labels[i])]}"
+        return guess if is_right[i] else f"{guess}\nis {test.classes[int(test.labels[i])]}"
 
     draw.grid(test.images[shown].numpy(), [caption(i) for i in shown], path, marks=is_right[shown].tolist())

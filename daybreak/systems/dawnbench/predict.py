@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from daybreak.data.images import open_image
 from daybreak.engine.config import RunConfig, from_json
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import ASSETS, WEIGHTS, read_config, read_json
+from daybreak.engine.rundir import ASSETS, read_config
+from daybreak.engine.strict import build, read_object
+from daybreak.engine.weights import load_weights
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import ResNet9
 
 SIDES = {"digits": 8, "cifar10": 32}  # pixels
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What training noted in ``assets/classes.json``."""
+
+    classes: list[str]
+    channels: int
 
 
 class Classifier:
@@ -33,14 +43,17 @@ class Classifier:
         with self.device.autocast():
             return self.model(self.device.place(images)).float().softmax(1).cpu()
 
-    def classify(self, paths: Sequence[str | Path]) -> list[tuple[str, float]]:
+    def classify(self, paths: str | Path | Sequence[str | Path]) -> list[tuple[str, float]]:
         """Best class of each picture file, and its probability. Pictures are scaled to the training size."""
-        if not paths:
+        paths = [paths] if isinstance(paths, (str, Path)) else paths
+        if not len(paths):
             return []
         chances, classes = self.probabilities(torch.stack([self._read(path) for path in paths])).max(1)
         return [(self.classes[c], p) for c, p in zip(classes.tolist(), chances.tolist(), strict=True)]
 
     def _read(self, path: str | Path) -> Tensor:
+        if Path(path).is_dir():
+            raise UserError(f"{path} is a folder: give picture files, as in {Path(path) / '*.png'}")
         side = SIDES[self.config.data]
         picture = open_image(Path(path)).convert("L" if self.channels == 1 else "RGB").resize((side, side))
         pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
@@ -48,12 +61,18 @@ class Classifier:
 
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Classifier:
-    """Open a run directory. Raises UserError when training has left no weights there yet."""
+    """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
     config = from_json(Config, read_config(run_dir)["config"])
-    if not (run_dir / WEIGHTS).exists():
-        raise UserError(f"{run_dir} has no {WEIGHTS} yet: finish its training first")
-    about = read_json(run_dir / ASSETS / "classes.json")
     place = Device.pick(RunConfig(device=device))
-    model = ResNet9(about["channels"], len(about["classes"]), config.width)
-    model.load_state_dict(load_file(run_dir / WEIGHTS))
-    return Classifier(config, place.wrap(model).eval(), about["classes"], about["channels"], place)
+    about = read_classes(run_dir / ASSETS / "classes.json")
+    model = ResNet9(about.channels, len(about.classes), config.width)
+    load_weights(model, run_dir)
+    return Classifier(config, place.wrap(model).eval(), about.classes, about.channels, place)
+
+
+def read_classes(path: Path) -> Classes:
+    """Read what training noted of its images. Raises UserError where that is not there or makes no sense."""
+    about = build(Classes, read_object(path), str(path))
+    if not about.classes or about.channels not in (1, 3):
+        raise UserError(f"{path} names no classes, or images that are neither grey nor RGB: train the run again")
+    return about

@@ -8,13 +8,12 @@ from typing import Literal
 import torch
 from daybreak.systems.template.config import Config
 from daybreak.systems.template.model import Curve
-from safetensors.torch import load_file
 from torch import Tensor
 
 from daybreak.engine.config import RunConfig, from_json
 from daybreak.engine.device import Device
-from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import WEIGHTS, read_config
+from daybreak.engine.rundir import read_config
+from daybreak.engine.weights import load_weights
 
 
 class Predictor:
@@ -30,11 +29,9 @@ class Predictor:
 
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Predictor:
-    """Open a run directory. Raises UserError when training has left no weights there yet."""
+    """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
     config = from_json(Config, read_config(run_dir)["config"])
-    if not (run_dir / WEIGHTS).exists():
-        raise UserError(f"{run_dir} has no {WEIGHTS} yet: finish its training first")
     place = Device.pick(RunConfig(device=device))
     model = Curve(config.hidden_size)
-    model.load_state_dict(load_file(run_dir / WEIGHTS))
+    load_weights(model, run_dir)
     return Predictor(place.wrap(model).eval(), place)
