@@ -207,7 +207,10 @@ def test_lint_runs_every_check_and_names_those_that_failed(machine: Machine) -> 
 
 
 def test_several_doors_go_in_turn_and_stop_at_the_first_that_fails(machine: Machine) -> None:
-    assert machine.dev("demo", "test")[1].splitlines() == ["daybreak demo", "python -m pytest -n 2 -m not slow"]
+    assert machine.dev("demo", "test")[1].splitlines() == [
+        "daybreak demo",
+        "python -m pytest -n 2 --dist loadgroup -m not slow",
+    ]
     (machine.folder / "broken-daybreak").touch()
     assert machine.dev("demo", "test")[:2] == (1, "daybreak demo\n")
 
@@ -215,9 +218,9 @@ def test_several_doors_go_in_turn_and_stop_at_the_first_that_fails(machine: Mach
 @pytest.mark.parametrize(
     ("words", "pytest_gets"),
     [
-        (["test"], "-n 2 -m not slow"),
-        (["test", "--all"], "-n 2"),
-        (["test", "--", "-k", "resume", "--all"], "-n 2 -m not slow -k resume --all"),
+        (["test"], "-n 2 --dist loadgroup -m not slow"),
+        (["test", "--all"], "-n 2 --dist loadgroup"),
+        (["test", "--", "-k", "resume", "--all"], "-n 2 --dist loadgroup -m not slow -k resume --all"),
     ],
 )
 def test_words_after_two_dashes_go_to_pytest(machine: Machine, words: list[str], pytest_gets: str) -> None:

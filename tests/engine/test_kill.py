@@ -64,7 +64,7 @@ def test_resume_after_a_kill_at_every_point_of_a_save_is_exact(
             break
     else:
         pytest.fail("the save never ended")
-    assert at > 15 and len(stages) > 8  # the kills did fall between the writes
+    assert at > 15 and len(stages) > 5  # the kills did fall between the writes
 
 
 def test_the_lock_goes_with_a_killed_process(forks: Forks, tmp_path: Path) -> None:
