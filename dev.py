@@ -214,6 +214,7 @@ def uv_version(uv: str) -> tuple[int, ...]:
 def fetch_uv(pin: str, folder: Path) -> None:
     """Fetch uv, checked against the digests of its pin; the folder appears when it is whole."""
     say("fetching uv (25 MB): some seconds")
+    TOOLS.mkdir(exist_ok=True)
     half = folder.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["daybreak"]
+# dependencies = []
 # ///
 """CPU seconds until the command line has answered help, a list, a typo and a wrong value, against ``import torch``.
 

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["daybreak"]
+# dependencies = []
 # ///
 """What the engine adds to a step: the loop of ``dawnbench train`` against the same loop without ``Run``.
 
@@ -8,7 +8,7 @@ Both sides train the same network on the same batches in one process, a step eac
 at random. Blocks of pairs give one value each, the median of the pairs' differences; what the median does not see (a
 line of the log, a checkpoint) is in the whole, which is reported beside it in CPU seconds.
 
-    python3 dev.py bench engine_vs_bare_loop -- --threads 2
+    python3 dev.py bench engine_vs_bare_loop --threads 2
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
         system="engine",
         name="overhead",
         claim="the engine costs a step at most 2 % on CIFAR-10 and 200 microseconds on the digits",
-        commands=[f"python3 dev.py bench engine_vs_bare_loop -- --threads {given.threads}"],
+        commands=[f"python3 dev.py bench engine_vs_bare_loop --threads {given.threads}"],
         attempts="one call, all blocks are listed",
         measurements=[
             against("overhead_digits", "us", [1e6 * d for d, _ in digits], how, 200.0),
