@@ -266,6 +266,7 @@ def test_wheel(options: list[str]) -> int:
     uv = find_uv()
     with tempfile.TemporaryDirectory(prefix="daybreak-wheel-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # a test runs as a user without rights, who has to be able to import
         install("building the wheel", BIN / "python", "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
         (wheel,) = folder.glob("*.whl")
         venv = folder / "venv"

@@ -20,10 +20,10 @@ def new_system(name: str, checkout: Path) -> Path:
     template = checkout / "docs" / "how-to" / "template"
     registry = checkout / "daybreak" / "systems" / "__init__.py"
     target = registry.parent / name
-    if not template.is_dir():
-        raise UserError("daybreak new works in a checkout of daybreak, which has docs/how-to/template: clone it first")
     if not re.fullmatch(r"[a-z][a-z0-9]*", name) or keyword.iskeyword(name):
         raise UserError(f"{name!r} cannot name a system: use lower-case letters and digits")
+    if not template.is_dir():
+        raise UserError("daybreak new works in a checkout of daybreak, which has docs/how-to/template: clone it first")
     if name in SYSTEMS or target.exists():
         raise UserError(f"there is a system {name!r} already: choose another name")
     target.mkdir()
