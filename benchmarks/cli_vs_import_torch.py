@@ -48,10 +48,7 @@ def main() -> None:
         commands=["python3 dev.py bench cli_vs_import_torch"],
         attempts=f"one call of {ROUNDS} rounds, all are listed",
         measurements=[
-            *(
-                Measurement(f"{name}_seconds", "CPU s", seconds[name], 0.5, peer="none", better="lower")
-                for name in ANSWERS
-            ),
+            *(Measurement(f"{name}_seconds", "CPU s", seconds[name], 0.5, better="lower") for name in ANSWERS),
             Measurement("slowest_answer_ratio", "x", pairs, peer="import torch", how="CPU seconds, in turns"),
         ],
         seconds=time.monotonic() - started,
