@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from daybreak.augment.images import random_crop
 from daybreak.data.loader import Loader
 from daybreak.engine.device import Device
 from daybreak.engine.optim import Schedule, decay_groups, inverse_momentum, one_cycle
@@ -32,8 +33,7 @@ from daybreak.engine.run import Run
 from daybreak.report.records import Measurement, Record, write
 from daybreak.systems.dawnbench.config import Config, cifar10, tiny
 from daybreak.systems.dawnbench.data import training_sets
-from daybreak.systems.dawnbench.model import ResNet9
-from daybreak.systems.dawnbench.train import augment
+from daybreak.systems.dawnbench.model import Network, network
 
 BLOCKS, PAIRS = 5, 64
 
@@ -105,22 +105,22 @@ def timed_pair(sides: list[Iterator[None]], cpu: list[float]) -> tuple[float, fl
     return wall[0], wall[1]
 
 
-def parts(config: Config) -> tuple[ResNet9, torch.optim.Optimizer, Schedule, Loader]:
+def parts(config: Config) -> tuple[Network, torch.optim.Optimizer, Schedule, Loader]:
     """What both sides train."""
     torch.manual_seed(0)
     train_set, _ = training_sets(config)
-    model = ResNet9(train_set.images.shape[1], len(train_set.classes), config.width)
-    model.normalise_by(train_set.images)
+    model = network(config, train_set.images.shape[1], len(train_set.classes))
+    model.look_at(train_set.images)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(decay_groups(model, config.weight_decay), config.lr, momentum=0.9, nesterov=True)
     curves = {"lr": one_cycle(config.lr, config.steps), "momentum": inverse_momentum(0.95, 0.85, config.steps)}
     return model, optimizer, Schedule(optimizer, **curves), Loader(train_set, config.batch_size, config.seed)
 
 
-def loss_of(model: ResNet9, data: Loader, config: Config, place: Callable[[tuple], tuple]) -> Tensor:
+def loss_of(model: Network, data: Loader, config: Config, place: Callable[[tuple], tuple]) -> Tensor:
     """Forward pass of one batch."""
     images, labels = place(next(data))
-    return cross_entropy(model(augment(images, config)), labels, label_smoothing=config.label_smoothing)
+    return cross_entropy(model(random_crop(images, config.crop)), labels, label_smoothing=config.label_smoothing)
 
 
 def engine_steps(config: Config) -> Iterator[None]:

@@ -58,7 +58,7 @@ def train_one(system: str, loop: str, config: RunConfig, call: Call) -> bool:
     elif call.seeds and is_finished(folder, config.steps):
         print(f"{folder} is finished already")
         return True
-    getattr(package(system), loop)(config)
+    getattr(package(system), loop.replace("-", "_"))(config)
     finished = tell(system, folder, config.steps)
     if not finished and call.fresh and is_main():
         print("leave out --fresh then: it would start over", file=sys.stderr)

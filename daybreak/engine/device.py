@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import dataclasses
 import functools
 import os
@@ -50,6 +51,8 @@ class Device:
         place = torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
         if name == "cuda":
             torch.cuda.set_device(place)
+        elif name == "cpu":
+            keep_freed_memory()
         return Device(place, _wants_bf16(precision, name), rank, world)
 
     @property
@@ -160,6 +163,21 @@ def _leave() -> None:
     # aborted ("terminate called without an active exception"). Asleep, this thread lets it in before.
     time.sleep(0.1)
     dist.destroy_process_group()
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Tell glibc to reuse what a step freed. Elsewhere nothing is done.
+
+    By default it returns arrays above 32 MiB to the system at once, which clears them before the next step has them
+    again: a fifth of the time of a step with batches of 512 images.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        return
+    trim_threshold, mmap_threshold, largest = -1, -3, 2**31 - 1  # <malloc.h>: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+    libc.mallopt(trim_threshold, largest)
+    libc.mallopt(mmap_threshold, largest)
 
 
 def _available() -> str:

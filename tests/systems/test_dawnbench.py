@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -14,16 +15,23 @@ import daybreak
 from daybreak import cli
 from daybreak.data.toy.digits import digits
 from daybreak.systems import dawnbench
+from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.data import test_set as the_test_set
 from daybreak.systems.dawnbench.data import training_sets
-from daybreak.systems.dawnbench.model import ResNet9
+from daybreak.systems.dawnbench.model import network
+from daybreak.systems.dawnbench.parts import resize
+
+Net = Literal["resnet9", "speed"]
+each_net = pytest.mark.parametrize("net", ["resnet9", "speed"])
 
 
-def test_one_batch_can_be_learned_by_heart() -> None:
+@each_net
+def test_one_batch_can_be_learned_by_heart(net: Net) -> None:
     torch.manual_seed(0)
     images, labels = digits(train=True)[torch.arange(32)]
-    model = ResNet9(1, 10, width=8)
-    model.normalise_by(images)
+    images = resize(images, 16)  # the speed net needs nine pixels
+    model = network(Config(net=net, width=8), 1, 10)
+    model.look_at(images)
     optimizer = torch.optim.SGD(model.parameters(), 0.2, momentum=0.9)
     for _ in range(60):
         optimizer.zero_grad()
@@ -32,16 +40,18 @@ def test_one_batch_can_be_learned_by_heart() -> None:
     assert (model(images).argmax(1) == labels).all()
 
 
-@pytest.mark.parametrize(("side", "batch"), [(8, 1), (32, 3), (45, 2)])
-def test_images_of_any_size_from_8_on_give_logits(side: int, batch: int) -> None:
-    model = ResNet9(3, 7, width=4).eval()
+@each_net
+@pytest.mark.parametrize(("side", "batch"), [(9, 1), (32, 3), (45, 2)])
+def test_images_of_any_size_from_9_on_give_logits(net: Net, side: int, batch: int) -> None:
+    model = network(Config(net=net, width=4), 3, 7).eval()
     assert model(torch.zeros(batch, 3, side, side, dtype=torch.uint8)).shape == (batch, 7)
 
 
-def test_weights_carry_the_normalisation() -> None:
+@each_net
+def test_weights_carry_the_normalisation(net: Net) -> None:
     images, _ = digits(train=True)[torch.arange(100)]
-    model = ResNet9(1, 10, width=4)
-    model.normalise_by(images)
+    model = network(Config(net=net, width=4), 1, 10)
+    model.look_at(images)
     assert torch.allclose(model.mean.flatten(), images.double().mean().float())
     assert {"mean", "std"} <= set(model.state_dict())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from daybreak.data import images, where
 from daybreak.data.images import Images
 from daybreak.data.toy.digits import digits
@@ -11,9 +13,24 @@ from daybreak.systems.dawnbench.config import Config
 SPLIT_SEED = 0  # the held-out images are the same ones in every run, whatever its seed
 
 
-def training_sets(config: Config) -> tuple[Images, Images]:
-    """Images to train on, and ``config.held_out`` images of the training set to validate on."""
-    return _read(config, train=True).split(config.held_out, SPLIT_SEED)
+class Rows:
+    """Stands in for a data set whose images lie on the device: a batch is the numbers of its rows."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        """Rows (B,), int64, as they are."""
+        return indices
+
+
+def training_sets(config: Config) -> tuple[Images, Images | None]:
+    """Images to train on, and ``config.held_out`` images of the training set to validate on, or None."""
+    everything = _read(config, train=True)
+    return everything.split(config.held_out, SPLIT_SEED) if config.held_out else (everything, None)
 
 
 def test_set(config: Config) -> Images:

@@ -11,10 +11,9 @@ from daybreak import draw
 from daybreak.data.images import Images
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, write_atomic
-from daybreak.engine.rundir import CONFIG, SAMPLES
+from daybreak.engine.rundir import CONFIG, SAMPLES, read_config
 from daybreak.systems.dawnbench.data import test_set
-from daybreak.systems.dawnbench.predict import load
-from daybreak.systems.dawnbench.train import accuracy, predictions
+from daybreak.systems.dawnbench.predict import accuracy, load, predictions
 
 CAPTIONS = {
     "confusion": "Which class is taken for which",
@@ -25,13 +24,17 @@ CAPTIONS = {
 def evaluate(run_dir: str | Path) -> dict[str, float]:
     """Test accuracy in percent beside its floor, the most frequent class; pictures go to ``samples/``."""
     folder = Path(run_dir)
+    if read_config(folder)["loop"] == "train-imagenet":
+        from daybreak.systems.dawnbench.imagenet import predict as imagenet
+
+        return imagenet.evaluate(folder)
     classifier = load(folder)
     test = test_set(classifier.config)
     if test.classes != classifier.classes or test.images.shape[1] != classifier.channels:
         raise UserError(f"{folder} was not trained on {classifier.config.data}: restore its {CONFIG}, or train again")
     with disk_errors(folder / SAMPLES):  # before the work, which would be lost
         (folder / SAMPLES).mkdir(exist_ok=True)
-    logits = predictions(classifier.model, test, classifier.device)
+    logits = predictions(classifier.model, test, classifier.device, six_views=classifier.config.views)
     draw.confusion(confusion(logits, test), test.classes, folder / SAMPLES / "confusion.png", title="Test images")
     sheet(logits, test, folder / SAMPLES / "predictions.png")
     for name, caption in CAPTIONS.items():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from daybreak.data.images import open_image
+from daybreak.data.images import Images, open_image
+from daybreak.data.loader import batches
 from daybreak.engine.config import RunConfig, from_json
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
@@ -18,8 +19,10 @@ from daybreak.engine.rundir import ASSETS, read_config
 from daybreak.engine.strict import build, read_object
 from daybreak.engine.weights import load_weights
 from daybreak.systems.dawnbench.config import Config
-from daybreak.systems.dawnbench.model import ResNet9
+from daybreak.systems.dawnbench.model import Network, network
+from daybreak.systems.dawnbench.parts import views
 
+EVAL_BATCH = 500
 SIDES = {"digits": 8, "cifar10": 32}  # pixels
 
 
@@ -34,14 +37,14 @@ class Classes:
 class Classifier:
     """``classify`` names what is in an image."""
 
-    def __init__(self, config: Config, model: ResNet9, classes: list[str], channels: int, device: Device) -> None:
+    def __init__(self, config: Config, model: Network, classes: list[str], channels: int, device: Device) -> None:
         self.config, self.model, self.classes, self.channels, self.device = config, model, classes, channels, device
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 -> probabilities (B, num_classes)."""
         with self.device.autocast():
-            return self.model(self.device.place(images)).float().softmax(1).cpu()
+            return answer(self.model, self.device.place(images), self.config.views).softmax(1)
 
     def classify(self, paths: str | Path | Sequence[str | Path]) -> list[tuple[str, float]]:
         """Best class of each picture file, and its probability. Pictures are scaled to the training size."""
@@ -60,12 +63,17 @@ class Classifier:
         return pixels.view(side, side, self.channels).permute(2, 0, 1)  # (C, H, W)
 
 
-def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Classifier:
+def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Any:
     """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
-    config = from_json(Config, read_config(run_dir)["config"])
+    stored = read_config(run_dir)
+    if stored["loop"] == "train-imagenet":
+        from daybreak.systems.dawnbench.imagenet import predict as imagenet
+
+        return imagenet.load(run_dir, device)
+    config = from_json(Config, stored["config"])
     place = Device.pick(RunConfig(device=device))
     about = read_classes(run_dir / ASSETS / "classes.json")
-    model = ResNet9(about.channels, len(about.classes), config.width)
+    model = network(config, about.channels, len(about.classes))
     load_weights(model, run_dir)
     return Classifier(config, place.wrap(model).eval(), about.classes, about.channels, place)
 
@@ -76,3 +84,27 @@ def read_classes(path: Path) -> Classes:
     if not about.classes or about.channels not in (1, 3):
         raise UserError(f"{path} names no classes, or images that are neither grey nor RGB: train the run again")
     return about
+
+
+# ----------------------------------------------------------------------------- many images
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, dataset: Images, device: Device, *, six_views: bool = False) -> Tensor:
+    """Logits (N, num_classes) of all images, on the CPU in fp32; the model's mode is what it was."""
+    training = model.training
+    model.eval()
+    with device.autocast():
+        logits = [answer(model, device.place(images), six_views) for images, _ in batches(dataset, EVAL_BATCH)]
+    model.train(training)
+    return torch.cat(logits)
+
+
+def answer(model: nn.Module, images: Tensor, six_views: bool) -> Tensor:
+    """Logits (B, num_classes) on the CPU in fp32, over six views of each image or of the image alone."""
+    return (views(model, images) if six_views else model(images)).float().cpu()
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Percent of images (N, num_classes) whose largest logit is that of their label (N,)."""
+    return 100.0 * (logits.argmax(1) == labels).double().mean().item()
