@@ -9,6 +9,7 @@ in fp32, a thousandth of what bf16 loses.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn.functional import pad
 
 TILES = (2, 3, 4)  # outputs a side; beyond 4 the rounding error grows quicker than the work shrinks
 CHUNK = 8 << 20  # bytes of transformed input worked on at once: what stays in the cache
-LEAST_CHANNELS = 32  # below that the transforms cost more than the products they save
+LEAST_CHANNELS = 2**13  # in times out: below that the transforms cost more than the products they save
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # where polynomials are evaluated, beside infinity; these round least
 
 
@@ -46,7 +47,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     if x.device.type != "cpu" or not fp32 or torch.is_autocast_enabled("cpu"):
         return False
     traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
-    return not traced and min(weight.shape[:2]) >= LEAST_CHANNELS
+    return not traced and weight.shape[0] * weight.shape[1] >= LEAST_CHANNELS
 
 
 class Winograd(torch.autograd.Function):
@@ -59,9 +60,8 @@ class Winograd(torch.autograd.Function):
         filters = transform_filters(weight, grid.tile)  # (n n, O, C)
         x = x.permute(0, 2, 3, 1)  # (B, H, W, C)
         y = x.new_empty(*x.shape[:3], len(weight))  # (B, H, W, O)
-        padded = x.new_zeros(
-            min(grid.chunk, len(x)), grid.down * grid.tile + 2, grid.across * grid.tile + 2, x.shape[3]
-        )
+        rows, columns = grid.down * grid.tile + 2, grid.across * grid.tile + 2
+        padded = x.new_zeros(grid.chunk, rows, columns, x.shape[3])  # filled anew with each chunk, but for its border
         kept: list[Tensor] = []
         for x_part, y_part in zip(x.split(grid.chunk), y.split(grid.chunk), strict=True):
             padded[: len(x_part), 1 : grid.height + 1, 1 : grid.width + 1] = x_part
@@ -80,12 +80,9 @@ class Winograd(torch.autograd.Function):
         dy = gradients[0].permute(0, 2, 3, 1)  # (B, H, W, O)
         dx = dy.new_empty(*dy.shape[:3], filters.shape[2])
         d_filters = torch.empty_like(filters)
-        padded = dy.new_zeros(min(grid.chunk, len(dy)), grid.down * grid.tile, grid.across * grid.tile, dy.shape[3])
-        for number, (tiles, dy_part, dx_part) in enumerate(
-            zip(kept, dy.split(grid.chunk), dx.split(grid.chunk), strict=True)
-        ):
-            padded[: len(dy_part), : grid.height, : grid.width] = dy_part
-            d_products = transform_gradient(padded[: len(dy_part)], grid)  # (n n, T, O)
+        parts = zip(kept, dy.split(grid.chunk), dx.split(grid.chunk), strict=True)
+        for number, (tiles, dy_part, dx_part) in enumerate(parts):
+            d_products = transform_gradient(dy_part, grid)  # (n n, T, O)
             torch.baddbmm(d_filters, d_products.transpose(1, 2), tiles, beta=int(number > 0), out=d_filters)
             if ctx.needs_input_grad[0]:
                 put_gradient(torch.bmm(d_products, filters), grid, dx_part)
@@ -118,6 +115,24 @@ class Grid:
         chunks = -(-images * 4 * products(tile) * max(channels, out_channels) // CHUNK)
         return cls(height, width, tile, -(-height // tile), -(-width // tile), max(1, -(-images // chunks)))
 
+    def pieces(self, image: Tensor, tiles: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of a map (B, H, W, C) and of its tiles (m, m, B, down, across, C) that show the same pixels.
+
+        The inner tiles are one piece; those that the right and the lower edge cut are others.
+        """
+        for rows, down in self._spans(self.height):
+            for columns, across in self._spans(self.width):
+                part = image[:, rows].unflatten(1, (-1, min(self.tile, rows.stop - rows.start)))
+                part = part[:, :, :, columns].unflatten(3, (-1, min(self.tile, columns.stop - columns.start)))
+                inside = tiles[: part.shape[2], : part.shape[4], :, down, across]
+                yield part, inside.permute(2, 3, 0, 4, 1, 5)  # (B, down, rows, across, columns, C)
+
+    def _spans(self, length: int) -> list[tuple[slice, slice]]:
+        """Pixels and numbers of the whole tiles along a side, and of the cut one if there is one."""
+        whole = length // self.tile
+        spans = [(slice(0, whole * self.tile), slice(0, whole))] if whole else []
+        return spans + ([(slice(whole * self.tile, length), slice(whole, whole + 1))] if length % self.tile else [])
+
 
 def transform_input(padded: Tensor, grid: Grid) -> Tensor:
     """(B, down m + 2, across m + 2, C) -> (n n, T, C): overlapping n x n patches, each between B^T and B."""
@@ -136,16 +151,20 @@ def put_output(products: Tensor, grid: Grid, y: Tensor) -> None:
     tile = grid.tile
     tiles = kronecker(tile)[2] @ products.view(len(products), -1)  # (m m, T O)
     tiles = tiles.view(tile, tile, len(y), grid.down, grid.across, y.shape[3])
-    whole = tiles.permute(2, 3, 0, 4, 1, 5).reshape(len(y), grid.down * tile, grid.across * tile, y.shape[3])
-    y.copy_(whole[:, : grid.height, : grid.width])
+    for of_map, of_tiles in grid.pieces(y, tiles):
+        of_map.copy_(of_tiles)
 
 
-def transform_gradient(padded: Tensor, grid: Grid) -> Tensor:
-    """The transpose of :func:`put_output`: (B, down m, across m, O) -> (n n, T, O)."""
+def transform_gradient(dy: Tensor, grid: Grid) -> Tensor:
+    """The transpose of :func:`put_output`: dy (B, H, W, O) -> (n n, T, O)."""
     tile = grid.tile
-    tiles = padded.view(len(padded), grid.down, tile, grid.across, tile, -1).permute(2, 4, 0, 1, 3, 5)
-    products = kronecker(tile)[2].t() @ tiles.reshape(tile * tile, -1)
-    return products.view(len(products), -1, padded.shape[3])
+    tiles = dy.new_empty(tile, tile, len(dy), grid.down, grid.across, dy.shape[3])
+    tiles[grid.height - (grid.down - 1) * tile :, :, :, -1] = 0  # what the last tiles have beyond the map
+    tiles[:, grid.width - (grid.across - 1) * tile :, :, :, -1] = 0
+    for of_map, of_tiles in grid.pieces(dy, tiles):
+        of_tiles.copy_(of_map)
+    products = kronecker(tile)[2].t() @ tiles.view(tile * tile, -1)
+    return products.view(len(products), -1, dy.shape[3])
 
 
 def put_gradient(d_tiles: Tensor, grid: Grid, dx: Tensor) -> None:

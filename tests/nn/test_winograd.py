@@ -72,9 +72,9 @@ def test_rounding_is_a_thousandth_of_what_bf16_loses() -> None:
 
 def test_the_layer_is_torchs_where_the_transform_does_not_pay() -> None:
     torch.manual_seed(0)
-    wide, narrow = Conv3x3(64, 32), Conv3x3(8, 64)
+    wide, narrow = Conv3x3(64, 128), Conv3x3(64, 64)
     x = torch.randn(2, 64, 6, 6)
-    assert pays(x, wide.weight) and not pays(torch.randn(2, 8, 6, 6), narrow.weight)
+    assert pays(x, wide.weight) and not pays(x, narrow.weight)
     assert not pays(x.bfloat16(), wide.weight.bfloat16()) and not pays(x.double(), wide.weight.double())
     assert not pays(x.to("meta"), wide.weight.to("meta"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -94,12 +94,12 @@ def test_only_the_gradients_asked_for_are_computed(frozen: str) -> None:
 
 def test_layouts_do_not_matter() -> None:
     torch.manual_seed(0)
-    layer, x = Conv3x3(32, 32), torch.randn(3, 32, 7, 7)
+    layer, x = Conv3x3(64, 128), torch.randn(3, 64, 7, 7)
     plain = layer(x)
     last = layer.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
     assert torch.allclose(plain, last, atol=1e-5) and last.is_contiguous(memory_format=torch.channels_last)
     torch.autograd.grad(last.sum(), layer.weight)
-    assert layer(x[:, :, ::2, ::2]).shape == (3, 32, 4, 4)
+    assert layer(x[:, :, ::2, ::2]).shape == (3, 128, 4, 4)
 
 
 def test_a_second_derivative_is_refused_and_not_wrong() -> None:
