@@ -301,7 +301,7 @@ def bench(args: list[str]) -> int:
     if args == ["--stale"]:
         ready()
         return run(BIN / "python", "-m", "daybreak.report.records", "stale")
-    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*_vs_*.py"))}
+    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
     if not args:
         print("\n".join(scripts) or "There are no benchmarks yet.")
         return 0

@@ -60,12 +60,25 @@ def test_held_out_images_are_the_same_for_every_seed_and_never_trained_on() -> N
     first, second = dawnbench.tiny(), dawnbench.tiny()
     second.seed = 7
     (train, held_out), (_, again) = training_sets(first), training_sets(second)
+    assert held_out is not None and again is not None
     assert torch.equal(held_out.images, again.images) and len(held_out) == first.held_out
     rows = {image.numpy().tobytes() for image in train.images}
     assert len(train) + len(held_out) == 1437
     seen = sum(image.numpy().tobytes() in rows for image in held_out.images)
     assert seen <= 1  # two digits of the set are equal by chance
     assert sum(image.numpy().tobytes() in rows for image in the_test_set(first).images) <= 1
+
+
+def test_the_training_set_can_be_whole_or_a_part() -> None:
+    config = dawnbench.tiny()
+    config.held_out = 0
+    everything, none = training_sets(config)
+    assert len(everything) == 1437 and none is None
+    config.train_on, config.held_out = 100, 200
+    some, held_out = training_sets(config)
+    assert held_out is not None and len(some) == 100 and len(held_out) == 200
+    seen = {image.numpy().tobytes() for image in held_out.images}
+    assert sum(image.numpy().tobytes() in seen for image in some.images) <= 1
 
 
 def test_classify_names_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,8 @@ def submit(run: Path) -> Entry:
 
 
 def test_a_run_on_every_image_has_one_row_of_the_test_images(make_run: MakeRun) -> None:
-    entry = clock.submission(make_run("a", seconds=432.0, accuracy=94.25, seed=3), "Ada L.", cost_per_hour=0.4)
+    run = make_run("a", seconds=432.0, accuracy=94.25, seed=3, steps=400, batch_size=1_000)
+    entry = clock.submission(run, "Ada L.", cost_per_hour=0.4)
     assert entry.file == "CIFAR10/train/Ada-L_cifar10_seed3.json"
     assert entry.curve == [["epoch", "hours", "top1Accuracy"], ["8", "0.12", "94.25"]]
     assert entry.values["costPerHour"] == 0.4 and entry.values["timestamp"] == "2026-11-22"
@@ -58,6 +60,14 @@ def test_a_run_with_held_out_images_has_a_row_for_every_evaluation(make_run: Mak
     assert entry.curve[1:] == [["1", "0.01", "80.5"], ["2.5", "0.02", "94.5"]]
     assert time_to_accuracy(entry) == pytest.approx(72.0) and entry.values["costPerHour"] == 0.2
     assert entry.values["misc"]["accuracy"] == "measured on 500 training images held out"
+
+
+def test_an_evaluation_without_its_epoch_is_refused(make_run: MakeRun) -> None:
+    run = make_run("a", rows=[(1, 36.0, 80.5)])
+    log = (run / "log.jsonl").read_text().replace("epoch", "eposh")
+    (run / "log.jsonl").write_text(log)
+    edit(run / "result.json", log_sha256=hashlib.sha256(log.encode()).hexdigest())
+    assert "does not say the epoch of its evaluations" in cannot_be_submitted(run)
 
 
 def test_what_is_submitted_is_read_again(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

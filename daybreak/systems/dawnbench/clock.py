@@ -17,6 +17,8 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.strict import build, read_object
 from daybreak.systems.dawnbench.entries import TASKS, Entry, Task
 
+CIFAR10_IMAGES = 50_000
+"""What a run that holds none out is trained on."""
 EPOCH = "epoch"
 """What a training loop logs with every evaluation: epochs done, a fraction allowed."""
 LOGGED = {"top1Accuracy": "val_accuracy", "top5Accuracy": "val_top5"}
@@ -61,7 +63,10 @@ def submission(run: Path, author: str, cost_per_hour: float | None = None) -> En
     curve = _logged_curve(run, task)
     seen = f"{held_out:,} training images held out" if held_out else "the validation images"
     if len(curve) == 1:
-        curve, seen = _final_row(run, task, result), "the test images, read once after training"
+        curve, seen = (
+            _final_row(run, task, stored["config"], result["seconds"]),
+            "the test images, read once after training",
+        )
     values = {
         **about(stored["preset"], session, author),
         "costPerHour": _price(stored, cost_per_hour),
@@ -182,7 +187,7 @@ def _logged_curve(run: Path, task: Task) -> list[list[str]]:
     return [["epoch", "hours", *columns], *rows]
 
 
-def _final_row(run: Path, task: Task, result: dict[str, Any]) -> list[list[str]]:
+def _final_row(run: Path, task: Task, config: dict[str, Any], seconds: float) -> list[list[str]]:
     """Header and the one evaluation after training."""
     if not (run / rundir.EVALUATION).exists():
         raise UserError(f"{run} was not evaluated: run daybreak dawnbench evaluate {run}")
@@ -190,8 +195,8 @@ def _final_row(run: Path, task: Task, result: dict[str, Any]) -> list[list[str]]
     accuracy = measured.get(EVALUATED.get(task.measure, ""))
     if not isinstance(accuracy, (int, float)):
         raise UserError(f"{run / rundir.EVALUATION} has no accuracy on the test images: evaluate the run again")
-    last = [line for line in rundir.read_log(run) if line.get(EPOCH) is not None][-1:] or [{}]
-    return [["epoch", "hours", task.measure], [_epoch(last[0], run), str(result["seconds"] / 3600), str(accuracy)]]
+    epochs = config["steps"] / (CIFAR10_IMAGES // config["batch_size"])
+    return [["epoch", "hours", task.measure], [f"{epochs:g}", str(seconds / 3600), str(accuracy)]]
 
 
 def _epoch(line: dict[str, Any], run: Path) -> str:

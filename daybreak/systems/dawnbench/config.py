@@ -19,6 +19,7 @@ class Config(RunConfig):
 
     limits: ClassVar[dict[str, tuple[float, float]]] = RunConfig.limits | {
         "held_out": (0, math.inf),
+        "train_on": (0, math.inf),
         "width": (1, 1024),
         "depth": (1, 8),
         "batch_size": (2, math.inf),  # batch norm at one pixel needs two images
@@ -45,6 +46,8 @@ class Config(RunConfig):
     """Data set: scikit-learn's bundled digits, or CIFAR-10 under DAYBREAK_DATA."""
     held_out: int = 200
     """Training images held out for validation; the test set is for `evaluate` alone. 0 trains on all of them."""
+    train_on: int = 0
+    """Train on only so many of the other images, to try things quickly; 0 takes all."""
     net: Literal["resnet9", "speed"] = "resnet9"
     """resnet9: Page's nine-layer residual net. speed: Jordan's airbench net, with its first layer whitened."""
     width: int = 16

@@ -29,8 +29,12 @@ class Rows:
 
 def training_sets(config: Config) -> tuple[Images, Images | None]:
     """Images to train on, and ``config.held_out`` images of the training set to validate on, or None."""
-    everything = _read(config, train=True)
-    return everything.split(config.held_out, SPLIT_SEED) if config.held_out else (everything, None)
+    train_set, held_out = _read(config, train=True), None
+    if config.held_out:
+        train_set, held_out = train_set.split(config.held_out, SPLIT_SEED)
+    if config.train_on:
+        _, train_set = train_set.split(config.train_on, SPLIT_SEED)
+    return train_set, held_out
 
 
 def test_set(config: Config) -> Images:

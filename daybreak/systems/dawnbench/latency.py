@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError, need
 from daybreak.systems.dawnbench.clock import LATENCY, Latency, digest
 from daybreak.systems.dawnbench.data import test_set
-from daybreak.systems.dawnbench.predict import load
+from daybreak.systems.dawnbench.predict import Classifier, load
 
 WARM_UP = 100
 """Images classified before the clock: what is loaded, compiled or allocated at the first ones."""
@@ -28,7 +29,7 @@ Answer = Callable[[Tensor], Tensor]
 
 def latency(run: Path, images: int) -> Latency:
     """Measure on the best device here, on the first ``images`` test images, and note it in the run directory."""
-    classifier = load(run)
+    classifier = open_run(run)
     test = first_images(test_set(classifier.config), images)
     measured = measure(classifier.probabilities, test, run, classifier.device)
     rundir.write_json(run / LATENCY, dataclasses.asdict(measured))
@@ -47,13 +48,21 @@ def latency_in_onnxruntime(run: Path, file: Path, images: int) -> Latency:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidArgument, InvalidProtobuf, NoSuchFile) as error:
         raise UserError(f"{file} cannot be opened by onnxruntime: write it with daybreak dawnbench export") from error
-    classifier = load(run, device="cpu")
+    classifier = open_run(run, device="cpu")
 
     def answer(image: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: image.numpy()})[0])
 
     test = first_images(test_set(classifier.config), images)
     return measure(answer, test, run, dataclasses.replace(classifier.device, bf16=False))
+
+
+def open_run(run: Path, device: Literal["auto", "cpu"] = "auto") -> Classifier:
+    """Open a run on images of one size. Raises UserError for one on ImageNet, whose images come in any shape."""
+    classifier = load(run, device)
+    if not isinstance(classifier, Classifier):
+        raise UserError(f"{run} is a run on ImageNet: latency is measured of runs on digits or cifar10")
+    return classifier
 
 
 def first_images(test: Images, count: int) -> Images:
