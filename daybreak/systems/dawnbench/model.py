@@ -13,6 +13,7 @@ from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.parts import BlurPool, GhostBatchNorm2d, dirac_, whitening_filters
 
 Norm = Callable[[int], nn.BatchNorm2d]
+KEPT, KEPT_OVER = 0.6, 2_000  # the part of the running statistics that is left after so many images (Jordan 2024)
 
 
 class Network(nn.Module):
@@ -162,10 +163,11 @@ def plain_norm(config: Config) -> Norm:
 
 
 def speed_norm(config: Config) -> Norm:
-    """Airbench's: quick running statistics, and no trained scale unless the config asks for it."""
-    # without a ghost size of its own the part of the batch that goes through at once is the ghost batch
-    ghost = config.ghost or config.micro_batch or config.batch_size
-    return lambda channels: GhostBatchNorm2d(channels, ghost, scale=config.norm_scale, momentum=0.4, eps=1e-12)
+    """Airbench's: running statistics that forget quickly, and no trained scale unless the config asks for it."""
+    at_once = config.micro_batch or config.batch_size
+    momentum = 1.0 - KEPT ** (at_once / KEPT_OVER)
+    ghost = config.ghost or at_once
+    return lambda channels: GhostBatchNorm2d(channels, ghost, scale=config.norm_scale, momentum=momentum, eps=1e-12)
 
 
 def pool_layer(config: Config) -> Callable[[], nn.Module]:
