@@ -50,6 +50,7 @@ class Clock(Callback):
         self.times = times
 
     def after_epoch(self) -> None:
+        """Called by fastai."""
         self.times.append(time.monotonic())
 
 

@@ -67,9 +67,9 @@ def wrong_arrows(module: str, source: str, is_package: bool = False, systems: se
 
 
 def heavy_imports_of_config(source: str) -> list[str]:
-    """A config.py answers --help: the standard library and daybreak.engine.config, nothing else."""
+    """A config.py answers --help: the standard library, daybreak.engine.config and errors, nothing else."""
     names = [name for name, _ in imports("daybreak.systems.x.config", ast.parse(source), False)]
-    light = (*sys.stdlib_module_names, "daybreak.engine.config")
+    light = (*sys.stdlib_module_names, "daybreak.engine.config", "daybreak.engine.errors")
     return [f"config imports {name}" for name in names if not f"{name}.".startswith(tuple(f"{x}." for x in light))]
 
 

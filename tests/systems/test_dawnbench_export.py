@@ -97,9 +97,9 @@ def test_a_layer_that_switches_its_algorithm_is_exported_as_a_convolution() -> N
 def test_the_network_with_the_quicker_convolution_is_exported() -> None:
     from daybreak.nn.winograd import Conv3x3, pays
 
-    quicker = Conv3x3(64, 64)
-    assert pays(torch.zeros(1, 64, 8, 8), quicker.weight), "or the test shows nothing"
-    net = nn.Sequential(nn.Conv2d(3, 64, 1), quicker, nn.Flatten())
+    quicker = Conv3x3(256, 256)
+    assert pays(torch.zeros(1, 256, 8, 8), quicker.weight), "or the test shows nothing"
+    net = nn.Sequential(nn.Conv2d(3, 256, 1), quicker, nn.Flatten())
 
     class Whole(nn.Module):
         def __init__(self) -> None:

@@ -18,7 +18,7 @@ from daybreak.engine import rundir
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import write_atomic
 from daybreak.engine.strict import build, read_object
-from daybreak.report.records.statistics import interval
+from daybreak.metrics.statistics import interval
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 COMMIT = re.compile(r"[0-9a-f]{7,64}")

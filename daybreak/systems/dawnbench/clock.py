@@ -63,10 +63,8 @@ def submission(run: Path, author: str, cost_per_hour: float | None = None) -> En
     curve = _logged_curve(run, task)
     seen = f"{held_out:,} training images held out" if held_out else "the validation images"
     if len(curve) == 1:
-        curve, seen = (
-            _final_row(run, task, stored["config"], result["seconds"]),
-            "the test images, read once after training",
-        )
+        curve = _final_row(run, task, stored["config"], result["seconds"])
+        seen = "the test images, read once after training"
     values = {
         **about(stored["preset"], session, author),
         "costPerHour": _price(stored, cost_per_hour),
