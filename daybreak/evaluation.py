@@ -23,7 +23,7 @@ from daybreak.report.records import Mark, Measurement, Record, write
 from daybreak.systems import verbs
 from daybreak.tables import cell, table
 
-SECONDS = "training_seconds"
+SECONDS, CPU_SECONDS = "training_seconds", "training_cpu_seconds"
 
 
 @dataclass
@@ -75,7 +75,10 @@ def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Reco
     refuse_another_config(claim, call.runs, stored)
     refuse_several_machines(sessions)
     results = [rundir.read_json(folder / rundir.RESULT) for folder in call.runs]
-    measured = [{**each, SECONDS: result["seconds"]} for each, result in zip(numbers, results, strict=True)]
+    measured = [
+        {**each, SECONDS: result["seconds"], CPU_SECONDS: result["cpu_seconds"]}
+        for each, result in zip(numbers, results, strict=True)
+    ]
     trainings = dict.fromkeys(rundir.command_line(session) for session in sessions)
     return Record(
         system=stored[0]["system"],

@@ -176,7 +176,7 @@ def test_killed_and_resumed_run_ends_bit_for_bit_the_same(name: str, trained: Tr
 @by_system
 def test_run_directory_is_whole(name: str, trained: Trained) -> None:
     result = read_json(trained.whole / "result.json")
-    assert result["seconds"] > 0 and result["log_sha256"] == log_digest(trained.whole)
+    assert result["seconds"] > 0 and result["cpu_seconds"] > 0 and result["log_sha256"] == log_digest(trained.whole)
     assert all(value is None or math.isfinite(value) for value in result["metrics"].values())
     assert read_config(trained.whole)["system"] == name
     assert read_json(trained.whole / "environment.json")["sessions"][0]["torch"]

@@ -22,7 +22,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, and the metrics of ``evaluate`` (besides ``training_seconds``) that it rests on."""
+    """A sentence, and the metrics of ``evaluate`` that it rests on.
+
+    ``training_seconds`` and ``training_cpu_seconds`` are metrics of every run.
+    """
 
     text: str
     preset: str

@@ -132,7 +132,7 @@ class Muon(Optimizer):
         ahead = gradient.add(momentum, alpha=group["momentum"])
         if orthogonal:
             ahead = orthogonalise(ahead.flatten(1)).view(parameter.shape)
-            parameter.mul_(len(parameter) ** 0.5 / torch.linalg.vector_norm(parameter))
+            parameter.mul_(len(parameter) ** 0.5 / parameter.square().sum().sqrt())
         parameter.add_(ahead, alpha=-group["lr"])
 
 
@@ -144,7 +144,7 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix.t() if matrix.shape[0] > matrix.shape[1] else matrix
-    x = wide / (torch.linalg.vector_norm(wide) + 1e-7)
+    x: Tensor = wide / (wide.square().sum().sqrt() + 1e-7)
     for _ in range(steps):
         square = x @ x.t()
         x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)

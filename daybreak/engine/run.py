@@ -62,8 +62,8 @@ class Run:
         self.config = config
         self.folder = Path(config.folder)
         self.step = 0
-        self._earlier_seconds = 0.0
-        self._started = time.monotonic()
+        self._earlier_seconds = self._earlier_cpu_seconds = 0.0
+        self._started, self._cpu_started = time.monotonic(), time.process_time()
         self._why_stopped: str | None = None
         self._parts: dict[str, Any] = {}
         self._saved_step = -1
@@ -108,6 +108,11 @@ class Run:
     def seconds(self) -> float:
         """Seconds of training so far, data preparation and earlier sessions included."""
         return self._earlier_seconds + time.monotonic() - self._started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds of processor time of this process, all threads together, over the same sessions."""
+        return self._earlier_cpu_seconds + time.process_time() - self._cpu_started
 
     @property
     def samples(self) -> Path:
@@ -174,6 +179,7 @@ class Run:
                 "format": rundir.FORMAT,
                 "steps": self.step,
                 "seconds": round(seconds, 3),
+                "cpu_seconds": round(self.cpu_seconds, 3),
                 "cost": round(seconds / 3600 * price, 6) if price else None,
                 "metrics": {**self._latest, **self._final},
                 "log_sha256": rundir.log_digest(self.folder),
@@ -342,7 +348,13 @@ class Run:
         if self.device.main:
             state = {
                 "parts": {name: part.state_dict() for name, part in self._parts.items()},
-                "run": {"step": self.step, "seconds": self.seconds, "latest": self._latest, "generators": generators},
+                "run": {
+                    "step": self.step,
+                    "seconds": self.seconds,
+                    "cpu_seconds": self.cpu_seconds,
+                    "latest": self._latest,
+                    "generators": generators,
+                },
             }
             for outdated in (rundir.RESULT, rundir.EVALUATION, rundir.WEIGHTS):  # of a run that was given more steps
                 (self.folder / outdated).unlink(missing_ok=True)
@@ -377,7 +389,8 @@ class Run:
         if run["step"] > self.config.steps:
             raise UserError(f"{self.folder} has done {run['step']} steps already: give at least as many as --steps")
         self.step = self._saved_step = run["step"]
-        self._earlier_seconds, self._latest = run["seconds"], run["latest"]
+        self._earlier_seconds, self._earlier_cpu_seconds = run["seconds"], run["cpu_seconds"]
+        self._latest = run["latest"]
         if self.device.rank < len(run["generators"]):
             seed.restore(run["generators"][self.device.rank])
         if self.device.main:

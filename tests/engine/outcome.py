@@ -14,7 +14,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     """All that two equal runs have in common, to the last bit: weights, state, data position, log; no seconds."""
     last = checkpoint.whole(folder / rundir.CHECKPOINTS)[-1]
     state = json.loads((last / checkpoint.STATE).read_text(encoding="utf-8"))
-    del state["tree"]["run"]["seconds"]
+    del state["tree"]["run"]["seconds"], state["tree"]["run"]["cpu_seconds"]
     result = rundir.read_json(folder / rundir.RESULT)
     return {
         "checkpoint": last.name,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybreak.engine.errors import UserError
-from daybreak.report.records import Mark, Measurement, Record, read, write
 from daybreak.metrics.statistics import interval, quantile
+from daybreak.report.records import Mark, Measurement, Record, read, write
 
 MACHINE = {"device": "cpu", "cores": 2, "threads": 2, "torch": "2.15.0", "commit": "a" * 40, "dirty": False}
 ACCURACY = Measurement(

@@ -78,7 +78,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        if not self.training:
+        if not self.training or len(input) <= self.ghost:
             return super().forward(input)
         parts = input.tensor_split(math.ceil(len(input) / self.ghost))
         means, variances = self.running_mean.new_zeros(2, len(parts), self.num_features)
