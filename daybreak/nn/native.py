@@ -21,8 +21,8 @@ logger = logging.getLogger("daybreak")
 
 # Not -ffast-math: before GCC 13 a library built with it switches off denormal numbers for the whole process.
 FLAGS = [
-    "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros",
-    "-ffinite-math-only", "-fopenmp", "-fPIC", "-shared", "-x", "c",
+    "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC",
+    "-shared", "-x", "c",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
    Maps are (images, height, width, channels) floats without gaps; channels is a multiple of 16. Tiles are
    (n n, tiles, channels) with n = m + 2 for m outputs a side; tiles = images down across. The matrices BT3, AT3, BT4,
-   AT4 come from winograd.py, which puts them before this text: constants, so that the compiler leaves out their zeros. */
+   AT4 come from winograd.py, which puts them before this text: constants, so that nothing is left of their zeros. */
 
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -35,7 +35,7 @@ INLINE void input(const int m, const float bt[m + 2][m + 2], const float *x, flo
                 }
                 UNROLL for (int c = 0; c < n; c++) {
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < n; k++) sum += bt[c][k] * d[k];
+                    UNROLL for (int k = 0; k < n; k++) if (bt[c][k] != 0) sum += bt[c][k] * d[k];
                     half[i][c] = sum;
                 }
             }
@@ -43,7 +43,7 @@ INLINE void input(const int m, const float bt[m + 2][m + 2], const float *x, flo
             UNROLL for (int r = 0; r < n; r++)
                 UNROLL for (int c = 0; c < n; c++) {
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < n; k++) sum += bt[r][k] * half[k][c];
+                    UNROLL for (int k = 0; k < n; k++) if (bt[r][k] != 0) sum += bt[r][k] * half[k][c];
                     *(lanes *)(to + (r * n + c) * plane) = sum;
                 }
         }
@@ -66,7 +66,7 @@ INLINE void output(const int m, const float at[m][m + 2], const float *tiles, fl
                 UNROLL for (int j = 0; j < n; j++) d[j] = *(const lanes *)(from + (i * n + j) * plane);
                 UNROLL for (int c = 0; c < m; c++) {
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < n; k++) sum += at[c][k] * d[k];
+                    UNROLL for (int k = 0; k < n; k++) if (at[c][k] != 0) sum += at[c][k] * d[k];
                     half[i][c] = sum;
                 }
             }
@@ -74,7 +74,7 @@ INLINE void output(const int m, const float at[m][m + 2], const float *tiles, fl
                 UNROLL for (int c = 0; c < m; c++) {
                     if (top + r >= s.height || left + c >= s.width) continue;
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < n; k++) sum += at[r][k] * half[k][c];
+                    UNROLL for (int k = 0; k < n; k++) if (at[r][k] != 0) sum += at[r][k] * half[k][c];
                     *(lanes *)(image + ((top + r) * s.width + left + c) * s.channels + c0) = sum;
                 }
         }
@@ -100,7 +100,7 @@ INLINE void output_back(const int m, const float at[m][m + 2], const float *dy, 
                 }
                 UNROLL for (int c = 0; c < n; c++) {
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < m; k++) sum += at[k][c] * d[k];
+                    UNROLL for (int k = 0; k < m; k++) if (at[k][c] != 0) sum += at[k][c] * d[k];
                     half[i][c] = sum;
                 }
             }
@@ -108,7 +108,7 @@ INLINE void output_back(const int m, const float at[m][m + 2], const float *dy, 
             UNROLL for (int r = 0; r < n; r++)
                 UNROLL for (int c = 0; c < n; c++) {
                     lanes sum = {0};
-                    UNROLL for (int k = 0; k < m; k++) sum += at[k][r] * half[k][c];
+                    UNROLL for (int k = 0; k < m; k++) if (at[k][r] != 0) sum += at[k][r] * half[k][c];
                     *(lanes *)(to + (r * n + c) * plane) = sum;
                 }
         }
@@ -134,7 +134,7 @@ INLINE void input_back(const int m, const float bt[m + 2][m + 2], const float *t
                     UNROLL for (int j = 0; j < n; j++) d[j] = *(const lanes *)(from + (i * n + j) * plane);
                     UNROLL for (int c = 0; c < n; c++) {
                         lanes sum = {0};
-                        UNROLL for (int k = 0; k < n; k++) sum += bt[k][c] * d[k];
+                        UNROLL for (int k = 0; k < n; k++) if (bt[k][c] != 0) sum += bt[k][c] * d[k];
                         half[i][c] = sum;
                     }
                 }
@@ -143,7 +143,7 @@ INLINE void input_back(const int m, const float bt[m + 2][m + 2], const float *t
                         const long y = top + r, z = left + c;
                         if (y < 0 || y >= s.height || z < 0 || z >= s.width) continue;
                         lanes sum = {0};
-                        UNROLL for (int k = 0; k < n; k++) sum += bt[k][r] * half[k][c];
+                        UNROLL for (int k = 0; k < n; k++) if (bt[k][r] != 0) sum += bt[k][r] * half[k][c];
                         *(lanes *)(image + (y * s.width + z) * s.channels + c0) += sum;
                     }
             }

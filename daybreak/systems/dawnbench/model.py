@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from daybreak.nn.pool import MaxPool2x2
 from daybreak.nn.winograd import Conv3x3
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.parts import BlurPool, GhostBatchNorm2d, dirac_, whitening_filters
@@ -172,4 +173,4 @@ def speed_norm(config: Config) -> Norm:
 
 def pool_layer(config: Config) -> Callable[[], nn.Module]:
     """What halves height and width."""
-    return BlurPool if config.blurpool else lambda: nn.MaxPool2d(2)
+    return BlurPool if config.blurpool else MaxPool2x2
