@@ -9,17 +9,22 @@ from typing import Literal
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 import daybreak
 from daybreak import cli
+from daybreak.data.images import Images
 from daybreak.data.toy.digits import digits
+from daybreak.engine.device import Device
+from daybreak.engine.rundir import WEIGHTS
 from daybreak.systems import dawnbench
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.data import test_set as the_test_set
 from daybreak.systems.dawnbench.data import training_sets
 from daybreak.systems.dawnbench.model import network
 from daybreak.systems.dawnbench.parts import resize
+from daybreak.systems.dawnbench.train import Recipe
 
 Net = Literal["resnet9", "speed"]
 each_net = pytest.mark.parametrize("net", ["resnet9", "speed"])
@@ -67,6 +72,72 @@ def test_held_out_images_are_the_same_for_every_seed_and_never_trained_on() -> N
     seen = sum(image.numpy().tobytes() in rows for image in held_out.images)
     assert seen <= 1  # two digits of the set are equal by chance
     assert sum(image.numpy().tobytes() in rows for image in the_test_set(first).images) <= 1
+
+
+def trained(tmp_path: Path, name: str, **fields: object) -> dict[str, torch.Tensor]:
+    """The weights after five steps on digits."""
+    config = dawnbench.tiny()
+    config.out, config.steps, config.batch_size = str(tmp_path / name), 5, 64
+    for field, value in fields.items():
+        setattr(config, field, value)
+    return load_file(dawnbench.train(config) / WEIGHTS)
+
+
+def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """The largest difference of a trained weight; running statistics are not weights."""
+    weights = [name for name in one if "running" not in name and "num_batches" not in name]
+    return max((one[name] - other[name]).abs().max().item() for name in weights)
+
+
+def test_micro_batches_train_as_the_whole_batch_does_with_ghost_norm(tmp_path: Path) -> None:
+    micro = trained(tmp_path, "micro", micro_batch=16, weight_decay=0.0)
+    ghost = trained(tmp_path, "ghost", ghost=16, weight_decay=0.0)
+    whole = trained(tmp_path, "whole", weight_decay=0.0)
+    assert apart(micro, ghost) < 1e-5 < 1e-3 < apart(micro, whole)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cutout": 4},
+        {"mixup": 0.2},
+        {"cutmix": 1.0},
+        {"mixup": 0.2, "cutmix": 1.0},
+        {"sam": 0.05},
+        {"keep": 0.5},
+        {"ema": 0.9},
+        {"ghost": 16},
+        {"schedule": "steps"},
+        {"optimizer": "muon", "lr": 0.05},
+        {"flip": "random"},
+        {"flip": "alternating"},
+        {"decay_all": True, "weight_decay": 0.01},
+        {"bias_scale": 8.0},
+    ],
+    ids=lambda fields: " ".join(fields),
+)
+def test_every_part_changes_what_is_trained(fields: dict[str, object], tmp_path: Path) -> None:
+    plain, other = trained(tmp_path, "plain"), trained(tmp_path, "other", **fields)
+    assert all(weight.isfinite().all() for weight in other.values())
+    assert apart(plain, other) > 1e-5
+
+
+def test_images_grow_as_training_goes_on() -> None:
+    images = Images(torch.randint(256, (40, 3, 32, 32), dtype=torch.uint8), torch.arange(40) % 10, list("0123456789"))
+    config = Config(data="cifar10", smallest=24, steps=10)
+    recipe = Recipe(images, config, Device.pick(config))
+    sides = [recipe.batch(torch.arange(4), step, 0)[0].shape[2:] for step in range(10)]
+    assert sides[0] == (24, 24) and sides[-1] == (32, 32) and sides == sorted(sides)
+
+
+@each_net
+def test_blurpool_takes_the_place_of_pooling(net: Net) -> None:
+    images = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8)
+    plain, blurred = (
+        network(Config(net=net, width=8, blurpool=b, data="cifar10"), 3, 10).eval() for b in (False, True)
+    )
+    blurred.load_state_dict(plain.state_dict())
+    assert (plain(images) - blurred(images)).abs().max() > 1e-4
 
 
 def test_the_training_set_can_be_whole_or_a_part() -> None:

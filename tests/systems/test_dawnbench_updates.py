@@ -69,6 +69,12 @@ def test_fields_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(UserError, match="--micro-batch 0"):
         Config(batch_size=64, micro_batch=32, sam=0.1).check()
     Config(batch_size=64, micro_batch=32).check()
+    with pytest.raises(UserError, match="--net resnet9"):
+        Config(net="speed").check()
+    with pytest.raises(UserError, match="--data cifar10"):
+        Config(blurpool=True).check()
+    with pytest.raises(UserError, match="steps of 4"):
+        Config(data="cifar10", smallest=22).check()
 
 
 def test_one_step_of_muon_is_orthogonal() -> None:

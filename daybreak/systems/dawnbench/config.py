@@ -116,6 +116,12 @@ class Config(RunConfig):
         super().check()
         if self.net == "speed" and self.data == "digits":
             raise UserError("--net speed needs images of 9 pixels and more, and digits have 8: give --net resnet9")
+        if self.data == "digits" and (self.blurpool or self.smallest):
+            raise UserError(
+                "--blurpool and --smallest need images of 32 pixels, and digits have 8: give --data cifar10"
+            )
+        if 0 < self.smallest < 12 or self.smallest % 4:
+            raise UserError(f"--smallest {self.smallest} cannot be: give 0, or 12 to 32 in steps of 4")
         if self.micro_batch and self.batch_size % self.micro_batch:
             raise UserError(
                 f"--batch-size {self.batch_size} is no multiple of --micro-batch {self.micro_batch}: give one that is"
