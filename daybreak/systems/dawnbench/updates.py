@@ -12,6 +12,9 @@ from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network
 
 
+SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD (Jordan, airbench)
+
+
 def optimizer_of(net: Network, config: Config) -> Optimizer:
     """SGD with Nesterov momentum, or Muon for the filters and that for the rest."""
     groups = parameter_groups(net, config)
@@ -37,7 +40,9 @@ def parameter_groups(net: Network, config: Config) -> list[dict[str, Any]]:
         decays = kind in ("filters", "head") or config.decay_all
         decay = config.weight_decay / scale if decays and scale else 0.0
         group = {"params": parameters, "lr_scale": scale, "weight_decay": decay}
-        groups.append(group | ({"orthogonal": kind == "filters"} if config.optimizer == "muon" else {}))
+        if config.optimizer == "muon":
+            group |= {"orthogonal": True} if kind == "filters" else {"orthogonal": False, "momentum": SGD_MOMENTUM}
+        groups.append(group)
     return [group for group in groups if group["params"]]
 
 
