@@ -110,8 +110,9 @@ def configured(variant: Variant, seed: int) -> Config:
     config = cifar10_94()
     config.seed, config.width = seed, 16
     config.held_out, config.train_on = TESTED, TRAINED
-    config.batch_size, config.micro_batch = 500, 125
-    config.bias_scale, config.head_scale = config.bias_scale / 2, config.head_scale / 2  # they go with the batch
+    config.batch_size, config.micro_batch, config.lr = 500, 125, 0.16
+    for name in ("bias_scale", "head_scale", "weight_decay"):
+        setattr(config, name, getattr(config, name) / 4)  # they go with the batch
     config.steps = EPOCHS * TRAINED // config.batch_size
     config.eval_every = 10 * config.steps  # once, at the end
     for name, value in variant.fields.items():

@@ -11,7 +11,6 @@ from daybreak.engine.optim import Curve, Muon, Schedule, inverse_momentum, one_c
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network
 
-
 SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD (Jordan, airbench)
 
 
