@@ -112,7 +112,7 @@ def configured(variant: Variant, seed: int) -> Config:
     config.held_out, config.train_on = TESTED, TRAINED
     config.batch_size, config.micro_batch, config.lr = 500, 125, 0.16
     for name in ("bias_scale", "head_scale", "weight_decay"):
-        setattr(config, name, getattr(config, name) / 4)  # they go with the batch
+        setattr(config, name, getattr(config, name) / 2)  # they go with the batch
     config.steps = EPOCHS * TRAINED // config.batch_size
     config.eval_every = 10 * config.steps  # once, at the end
     for name, value in variant.fields.items():

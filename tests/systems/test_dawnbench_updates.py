@@ -40,7 +40,6 @@ def test_muon_moves_filters_and_sgd_the_rest() -> None:
     optimizer = optimizer_of(network(config, 3, 10), config)
     assert isinstance(optimizer, Muon)
     assert [group["orthogonal"] for group in optimizer.param_groups] == [True, False, False]
-    assert [group["momentum"] for group in optimizer.param_groups] == [config.momentum, 0.85, 0.85]
 
 
 def test_schedules_fall_as_they_say() -> None:

@@ -78,7 +78,7 @@ class Config(RunConfig):
     head_scale: float = 1.0
     """Learning rate of the last layer over that of filters."""
     momentum: float = 0.85
-    """Momentum (of filters, with Muon); with the one-cycle schedule the lowest of it, going up to 0.95."""
+    """Momentum; with the one-cycle schedule the lowest of it, going up to 0.95."""
     schedule: Literal["one-cycle", "linear", "steps"] = "one-cycle"
     """Learning rate: up and down by cosines; from the peak down to 0; or a tenth after half and three quarters."""
     weight_decay: float = 5e-4
@@ -161,24 +161,24 @@ def cifar10_94() -> Config:
         held_out=0,
         net="speed",
         width=64,
-        batch_size=2_000,
-        micro_batch=500,
+        batch_size=1_000,
+        micro_batch=250,
         optimizer="muon",
-        lr=0.24,
-        bias_scale=440,
-        head_scale=5_600,
+        lr=0.2,
+        bias_scale=265,
+        head_scale=3_350,
         momentum=0.6,
         schedule="linear",
-        weight_decay=0.0167,
+        weight_decay=0.01,
         decay_all=True,
         label_smoothing=0.2,
         crop=2,
         flip="alternating",
         views=True,
-        steps=240,
+        steps=500,
         log_every=10,
-        save_every=60,
-        eval_every=30,
+        save_every=100,
+        eval_every=50,
     )
 
 
@@ -187,7 +187,7 @@ def cifar10_95() -> Config:
     """95 % on CIFAR-10: a wider net, for longer; an hour on two cores."""
     config = cifar10_94()
     config.width, config.crop, config.cutout = 96, 4, 8
-    config.steps = 500
+    config.steps = 1_000
     return config
 
 

@@ -11,8 +11,6 @@ from daybreak.engine.optim import Curve, Muon, Schedule, inverse_momentum, one_c
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network
 
-SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD (Jordan, airbench)
-
 
 def optimizer_of(net: Network, config: Config) -> Optimizer:
     """SGD with Nesterov momentum, or Muon for the filters and that for the rest."""
@@ -40,7 +38,7 @@ def parameter_groups(net: Network, config: Config) -> list[dict[str, Any]]:
         decay = config.weight_decay / scale if decays and scale else 0.0
         group = {"params": parameters, "lr_scale": scale, "weight_decay": decay}
         if config.optimizer == "muon":
-            group |= {"orthogonal": True} if kind == "filters" else {"orthogonal": False, "momentum": SGD_MOMENTUM}
+            group["orthogonal"] = kind == "filters"
         groups.append(group)
     return [group for group in groups if group["params"]]
 
