@@ -303,10 +303,9 @@ def bench(args: list[str]) -> int:
         return run(BIN / "python", "-m", "daybreak.report.records", "stale")
     scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
     if not args:
-        print("\n".join(scripts) or "There are no benchmarks yet.")
+        print("\n".join(scripts))
         return 0
-    choose(args[:1], *scripts, "--stale")
-    # The script's header names its peers; our own side comes from the checkout, with the versions that we pin.
+    choose(args[:1], *scripts, "--stale")  # a script's header names its peers; our own side comes from the checkout
     ours = ("--with-requirements", REQUIREMENTS, "--with-editable", ROOT)
     ready()
     return run(find_uv(), "run", "--python", PYTHON, *ours, "--script", scripts[args[0]], *args[1:])

@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 440, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 38
 MOST_POINTS = 240
 """A longer curve is drawn as the means of this many stretches: about two pixels each."""
+TINY = 1e-300  # below it fractions lose their digits, and then themselves
 COLOURS = 6
 """As many as the page's style sheet has; further curves repeat them dashed."""
 
@@ -119,8 +120,9 @@ def _short(value: float) -> str:
 
 def _round_ticks(low: float, high: float) -> list[float]:
     """Three to seven multiples of 1, 2 or 5 times a power of ten that enclose low and high."""
-    if high <= low:
-        low, high = low - abs(low or 1) / 2, high + abs(high or 1) / 2
+    if high - low < TINY:  # one value, or values nearer than a step could be
+        half = abs(low) / 2 if abs(low) > TINY else 0.5
+        low, high = low - half, high + half
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)

@@ -6,7 +6,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from daybreak.engine.errors import UserError
@@ -251,6 +251,8 @@ log_lines = st.dictionaries(names, scalars, max_size=4).flatmap(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(log_lines, max_size=8), st.dictionaries(names, scalars, max_size=3))
+@example([{"step": 0, "loss": 5e-324}], {})
+@example([{"step": 0, "loss": 0.0}, {"step": 1, "loss": 5e-324}], {})
 def test_whatever_was_logged_gives_a_page(make_run, tmp_path_factory, log, metrics):
     folder = tmp_path_factory.mktemp("any") / "run"
     (folder / "samples").mkdir(parents=True)
