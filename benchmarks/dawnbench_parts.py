@@ -53,6 +53,7 @@ LEFT_OUT = [
     Variant("no decay", {"weight_decay": 0.0}),
     Variant("batch norm over the whole batch", {"micro_batch": 0}),
     Variant("step schedule, not linear", {"schedule": "steps"}),
+    Variant("no progressive resizing", {"smallest": 0}),
 ]
 ADDED = [
     Variant("1cycle with inverse momentum", {"schedule": "one-cycle"}),
@@ -65,7 +66,6 @@ ADDED = [
     Variant("mixup", {"mixup": 0.2}),
     Variant("cutmix", {"cutmix": 1.0}),
     Variant("blurpool", {"blurpool": True}),
-    Variant("progressive resizing from 24", {"smallest": 24}),
     Variant("bf16", {"precision": "bf16"}),
 ]
 VARIANTS = [Variant("the recipe"), *LEFT_OUT, *ADDED]

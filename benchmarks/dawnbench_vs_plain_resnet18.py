@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = []
 # ///
-"""Time to 90 % on CIFAR-10: the recipe of `cifar10-94`, cut to four epochs, against a plain ResNet-18 loop.
+"""Time to 90 % on CIFAR-10: the recipe of `cifar10-94`, cut to five epochs and a half, against a plain ResNet-18 loop.
 
 The plain side is what a tutorial does: torchvision's ResNet-18 with a 3x3 stem, torchvision transforms image by image,
 a DataLoader, SGD with momentum 0.9, cosine decay over ten epochs, batches of 128, fp32 in torch's own layout. Both
@@ -39,7 +39,7 @@ from daybreak.systems.dawnbench.model import network
 from daybreak.systems.dawnbench.train import Recipe, loss_of
 from daybreak.systems.dawnbench.updates import optimizer_of
 
-GOAL, EPOCHS, PEER_EPOCHS, BATCH, PAIRS = 90.0, 4, 10, 128, 5
+GOAL, EPOCHS, PEER_EPOCHS, BATCH, PAIRS = 90.0, 5.5, 10, 128, 5
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -66,10 +66,10 @@ def main() -> None:
 
 
 def our_config() -> Config:
-    """The recipe for four epochs of 45,000 images, validated twice an epoch."""
+    """The recipe for 5.5 epochs of 45,000 images, small ones first, validated twice an epoch."""
     config = cifar10_94()
     config.held_out, config.views = 5_000, False
-    config.steps = EPOCHS * 45_000 // config.batch_size
+    config.steps = int(EPOCHS * 45_000) // config.batch_size
     config.eval_every, config.save_every = 45_000 // config.batch_size // 2, config.steps
     return config
 

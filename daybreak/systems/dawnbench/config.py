@@ -155,7 +155,7 @@ def cifar10() -> Config:
 
 @preset
 def cifar10_94() -> Config:
-    """94 % on CIFAR-10 as fast as it goes: all 50,000 images, ten minutes on two cores."""
+    """94 % on CIFAR-10 as fast as it goes: all 50,000 images, a quarter of an hour on two cores."""
     return Config(
         data="cifar10",
         held_out=0,
@@ -174,8 +174,9 @@ def cifar10_94() -> Config:
         label_smoothing=0.2,
         crop=2,
         flip="alternating",
+        smallest=24,
         views=True,
-        steps=500,
+        steps=680,
         log_every=10,
         save_every=100,
         eval_every=50,
@@ -187,7 +188,7 @@ def cifar10_95() -> Config:
     """95 % on CIFAR-10: a wider net, for longer; an hour on two cores."""
     config = cifar10_94()
     config.width, config.crop, config.cutout = 96, 4, 8
-    config.steps = 1_000
+    config.steps = 1_300
     return config
 
 
