@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["fastai==2.8.12"]
 # ///
-"""Time to 90 % on CIFAR-10: the recipe of `cifar10-94`, cut to five epochs and a half, against fastai's ``fit_one_cycle``.
+"""Time to 90 % on CIFAR-10: the recipe of `cifar10-94`, cut short, against fastai's ``fit_one_cycle``.
 
 Both sides train the same network (ours, its quick convolutions included) on the same 45,000 images, and are tested on
 the same 5,000 others of the training set; both clocks take in the validations. fastai's side is what its users write:
