@@ -124,7 +124,7 @@ class Grid:
         tile = min(TILES, key=products)
         down, across = -(-height // tile), -(-width // tile)
         fitting = CHUNK // (4 * products(tile) * max(channels, out_channels))
-        worthwhile = -(-channels * out_channels // (160 * down * across))
+        worthwhile = -(-channels * out_channels // (80 * down * across))
         chunks = -(-images // max(1, fitting, worthwhile))
         return cls(height, width, tile, down, across, -(-images // chunks))
 
