@@ -4,7 +4,7 @@
 # ///
 """Minutes and dollars of imagenet-93 on eight GPUs: a PROJECTION from counted FLOPs and the reader's measured speed.
 
-python3 benchmarks/imagenet_projection.py
+python3 dev.py bench imagenet_projection
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Max pooling by 2 that a CPU trains about three times as fast in channels_last: torch's clears its gradient first."""
+"""Max pooling by 2 that a CPU trains twice as fast in channels_last: torch's clears its gradient first."""
 
 from __future__ import annotations
 

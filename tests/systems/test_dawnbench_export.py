@@ -21,7 +21,7 @@ from daybreak.systems.dawnbench.data import test_set as the_test_set
 from daybreak.systems.dawnbench.export import difference, export, to_onnx
 from daybreak.systems.dawnbench.flops import flops, giga, peak
 from daybreak.systems.dawnbench.latency import first_images, measure
-from daybreak.systems.dawnbench.networks import image_shapes, network
+from daybreak.systems.dawnbench.networks import image_shapes, image_shares, network
 
 onnx_is_there = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -226,3 +226,13 @@ def test_the_peak_is_that_of_the_quickest_product(monkeypatch: pytest.MonkeyPatc
     ticks = iter(range(100))
     monkeypatch.setattr("daybreak.systems.dawnbench.flops.time.perf_counter", lambda: next(ticks))
     assert peak(torch.device("cpu"), torch.float32, seconds=4) == 2 * 64**3 / 0.125
+
+
+def test_growing_images_count_by_their_share_of_the_steps() -> None:
+    config = dawnbench.cifar10_94()
+    config.steps = 100
+    shapes, shares = image_shapes(config), image_shares(config)
+    assert [side for _, _, side in shapes] == [24, 28, 32]
+    assert sum(shares) == pytest.approx(1) and shares[0] == pytest.approx(0.55, abs=0.02)
+    config.smallest = 0
+    assert image_shapes(config) == [(3, 32, 32)] and image_shares(config) == [1.0]

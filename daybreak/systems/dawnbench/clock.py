@@ -193,7 +193,8 @@ def _final_row(run: Path, task: Task, config: dict[str, Any], seconds: float) ->
     accuracy = measured.get(EVALUATED.get(task.measure, ""))
     if not isinstance(accuracy, (int, float)):
         raise UserError(f"{run / rundir.EVALUATION} has no accuracy on the test images: evaluate the run again")
-    epochs = config["steps"] / (CIFAR10_IMAGES // config["batch_size"])
+    images = config.get("train_on") or CIFAR10_IMAGES
+    epochs = config["steps"] / (images // config["batch_size"])
     return [["epoch", "hours", task.measure], [f"{epochs:g}", str(seconds / 3600), str(accuracy)]]
 
 

@@ -18,9 +18,9 @@ from daybreak.engine.rundir import write_json
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.data import Rows, training_sets
 from daybreak.systems.dawnbench.model import Network, SpeedNet, network
-from daybreak.systems.dawnbench.parts import SAM, hardest, progressive_size, resize
+from daybreak.systems.dawnbench.parts import SAM, hardest, resize
 from daybreak.systems.dawnbench.predict import accuracy, predictions
-from daybreak.systems.dawnbench.updates import optimizer_of, schedule_of
+from daybreak.systems.dawnbench.updates import optimizer_of, schedule_of, side_of
 
 WHITENING_BIAS = 3 / 8  # of the steps: then the first layer is done, and no gradient need reach it
 
@@ -76,10 +76,7 @@ class Recipe:
         self.classes = len(train_set.classes)
         self.config = config
         self.grey = self.images[:1_000].float().mean((0, 2, 3))[:, None, None].round()  # (C, 1, 1)
-        side = train_set.images.shape[3]
-        # stages of 4 pixels: the nets halve three times, and 32 pixels leave little choice
-        grows = progressive_size(side, config.smallest, config.steps, multiple=4) if config.smallest else None
-        self.side = grows or (lambda step: side)
+        self.side = side_of(config, train_set.images.shape[3])
 
     def batch(self, rows: Tensor, step: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Rows (B,) -> images (B, C, H, W), uint8, and targets: labels (B,), or probabilities (B, K) if blended."""

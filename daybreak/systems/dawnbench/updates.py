@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 from daybreak.engine.optim import Curve, Muon, Schedule, inverse_momentum, one_cycle
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network
+from daybreak.systems.dawnbench.parts import progressive_size
 
 
 def optimizer_of(net: Network, config: Config) -> Optimizer:
@@ -50,6 +52,16 @@ def schedule_of(optimizer: Optimizer, config: Config) -> Schedule:
         return Schedule(optimizer, lr=one_cycle(config.lr, config.steps), momentum=momentum)
     falls = linear if config.schedule == "linear" else steps
     return Schedule(optimizer, lr=falls(config.lr, config.steps))
+
+
+def side_of(config: Config, full: int) -> Callable[[int], int]:
+    """Side of the training images at each step: ``full``, or with progressive resizing growing to it.
+
+    Stages of 4 pixels: the nets halve three times, and 32 pixels leave little choice.
+    """
+    if not config.smallest:
+        return lambda step: full
+    return progressive_size(full, config.smallest, config.steps, multiple=4)
 
 
 def linear(peak: float, total: int) -> Curve:

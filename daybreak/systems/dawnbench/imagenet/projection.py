@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
+from daybreak.systems.dawnbench.flops import flops
 from daybreak.systems.dawnbench.imagenet.config import IMAGENET_TRAIN, ImagenetConfig
 from daybreak.systems.dawnbench.imagenet.model import ResNet
 
@@ -70,10 +68,7 @@ def work_of(config: ImagenetConfig, images: int = IMAGENET_TRAIN, num_classes: i
 
 def training_flops(config: ImagenetConfig, size: int, num_classes: int) -> int:
     """FLOPs of the convolutions and matrix products in one image's forward and backward pass, counted by torch."""
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        model = ResNet(num_classes, config.width, config.blocks)
-        model(torch.empty(1, 3, size, size, dtype=torch.uint8)).sum().backward()
-    return counter.get_total_flops()
+    return round(flops(ResNet(num_classes, config.width, config.blocks), (3, size, size)).training)
 
 
 def project(work: list[Work], machine: Machine, images_per_core: list[float]) -> Projection:
