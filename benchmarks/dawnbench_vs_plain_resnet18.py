@@ -219,7 +219,7 @@ def record(
                 "images_per_second", "1/s", speeds["recipe"], how=f"median {statistics.median(speeds['recipe']):.0f}"
             ),
             Measurement("images_per_second_ratio", "x", ratio, peer=plain, how="interleaved pairs"),
-            Measurement("images_per_second_ratio_bf16", "x", ratio_bf16, peer=f"{plain}, but bf16 and channels_last"),
+            Measurement("bf16_images_per_second_ratio", "x", ratio_bf16, peer=f"{plain}, but bf16 and channels_last"),
         ],
         seconds=seconds,
     )

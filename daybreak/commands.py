@@ -64,13 +64,16 @@ class Data:
                     [
                         s.name,
                         "yes" if s.is_there(where.root()) else "no",
-                        f"{s.size / 1e6:.0f} MB" if s.size else "bundled",
+                        f"{s.size / 1e6:.0f} MB" if s.size else "by hand" if s.by_hand else "bundled",
                         s.licence,
                         s.what,
                     ]
                     for s in where.catalogue()
                 ],
             )
+            for s in where.catalogue():
+                if s.by_hand and not s.is_there(where.root()):
+                    print(s.advice(where.root()))
 
     def _prepare(self) -> None:
         from rich.console import Console
@@ -79,9 +82,9 @@ class Data:
         from daybreak.data import where
 
         if not self.name:
-            names = ", ".join(s.name for s in where.catalogue() if s.downloads)
+            names = ", ".join(s.name for s in where.catalogue() if s.files)
             raise UserError(f"daybreak data prepare needs the name of a data set: there are {names}")
-        if not where.find(self.name).downloads:
+        if not where.find(self.name).files:
             print(f"{self.name} comes with a dependency of daybreak: there is nothing to prepare")
             return
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -112,16 +112,17 @@ def refuse_a_choice(runs: tuple[Path, ...]) -> None:
 
 
 def refuse_another_config(claim: Claim, runs: tuple[Path, ...], stored: list[dict[str, Any]]) -> None:
-    """Raise UserError unless every run is of the claim's preset, unchanged but for the seed."""
+    """Raise UserError unless every run is of the claim's preset with the claim's flags, unchanged but for the seed."""
     for folder, run in zip(runs, stored, strict=True):
         what = f"is of the preset {run['preset']!r}"
         if run["preset"] == claim.preset:
-            wanted = comparable(to_json(verbs(run["system"])[0][run["loop"]][claim.preset]()))
+            wanted = comparable({**to_json(verbs(run["system"])[0][run["loop"]][claim.preset]()), **claim.flags})
             differing = [name for name, value in comparable(run["config"]).items() if wanted.get(name, ...) != value]
             if not differing:
                 continue
             what = f"has another {differing[0]}"
-        raise UserError(f"{folder} {what}: this claim is shown by the preset {claim.preset!r} as it is")
+        flags = "".join(f" --{name.replace('_', '-')} {value}" for name, value in claim.flags.items()) or " as it is"
+        raise UserError(f"{folder} {what}: this claim is shown by the preset {claim.preset!r}{flags}")
 
 
 def refuse_several_machines(sessions: list[dict[str, Any]]) -> None:

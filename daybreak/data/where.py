@@ -42,6 +42,7 @@ class DataSet:
     files: tuple[str, ...] = ()
     """What a reader needs in that folder."""
     downloads: tuple[Download, ...] = ()
+    """None where it comes with a dependency, or where a person has to get it: :attr:`by_hand`."""
     inside: str = ""
     """Folder within the archive, where the download is one; "" where the downloads are the files themselves."""
 
@@ -49,6 +50,15 @@ class DataSet:
     def size(self) -> int:
         """Bytes to download; 0 where there is nothing to get."""
         return sum(download.size for download in self.downloads)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has to get it: daybreak knows no address of it."""
+        return bool(self.files) and not self.downloads
+
+    def advice(self, root: Path) -> str:
+        """Where to put the files of a data set that is got by hand."""
+        return f"daybreak does not download {self.name}: put {', '.join(self.files)} into {root / self.folder}"
 
     def missing(self, root: Path) -> list[str]:
         """Files that a reader needs and that are not there; an idx file may lie there unzipped."""
@@ -83,15 +93,19 @@ def find(name: str) -> DataSet:
 def prepare(name: str, root: Path, progress: Callable[[int, int | None], None] | None = None) -> Path:
     """Download, verify and unpack a data set into its folder under ``root``; returns the folder.
 
-    Nothing happens where it is there already. A call that was stopped is resumed by the next.
+    Nothing happens where it is there already, or comes with a dependency. A call that was stopped is resumed by the
+    next.
     ``progress(bytes there, bytes in all)`` counts over all files of the set.
-    Raises UserError for an unknown name, a folder that is there but not complete, and what :func:`download` raises.
+    Raises UserError for an unknown name, a set that a person has to get, a folder that is there but not complete, and
+    what :func:`download` raises.
     """
     data_set = find(name)
     target = root / data_set.folder
     missing = data_set.missing(root)
     if not missing:
         return target
+    if data_set.by_hand:
+        raise UserError(f"{missing[0]} is missing; {data_set.advice(root)}")
     if target.exists():
         raise UserError(f"{target} is there, but without {missing[0]}: move it away, then run this again")
     partial = root / f".{data_set.name}.partial"  # kept when a download fails, for the next call to go on
@@ -200,5 +214,16 @@ _SETS = (
             ("cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", 170_052_171),
         ),
         inside="cifar-10-batches-bin",
+    ),
+    DataSet(
+        name="multi30k",
+        what="captions of photographs in German and English, task 1, raw: 29,000 pairs to train, 1,014 + 2,461 to test",
+        folder="multi30k",
+        licence="for research, cite Elliott et al. 2016",
+        files=tuple(
+            f"{part}.{language}"
+            for part in ("train", "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+            for language in ("de", "en")
+        ),
     ),
 )

@@ -1,8 +1,9 @@
-"""Arrays in, picture file out: curves, confusion matrices, sheets of captioned images."""
+"""Arrays in, picture file out: curves, confusion matrices, sheets of captioned images, attention maps."""
 
 from __future__ import annotations
 
+from daybreak.draw.attention import Heads, alignment, heads
 from daybreak.draw.charts import confusion, curves
 from daybreak.draw.sheet import grid
 
-__all__ = ["confusion", "curves", "grid"]
+__all__ = ["Heads", "alignment", "confusion", "curves", "grid", "heads"]

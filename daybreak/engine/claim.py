@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Claim:
 
     text: str
     preset: str
-    """The preset, unchanged, whose runs can show it."""
+    """The preset whose runs can show it, unchanged but for ``flags``."""
     metrics: dict[str, Target]
     headline: bool = False
     """Whether its first metric is the one to show in ``daybreak list``."""
+    flags: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the config that these runs have otherwise than the preset."""

@@ -82,6 +82,16 @@ def warmup_cosine(peak: float, steps: int, *, warmup: int = 0, floor: float = 0.
     return curve
 
 
+def warmup_inverse_sqrt(peak: float, warmup: int) -> Curve:
+    """Linear from 0 to peak over ``warmup`` steps, then down with the root of the steps (Vaswani et al. 2017, 5.3)."""
+    warmup = max(1, warmup)
+
+    def curve(done: int) -> float:
+        return peak * min((done + 1) / warmup, (warmup / (done + 1)) ** 0.5)
+
+    return curve
+
+
 def _two_phases(start: float, middle: float, end: float, steps: int, rise: float) -> Curve:
     top = max(1e-9, rise * steps - 1)  # step number of the middle value, as OneCycleLR counts it
     last = max(top + 1e-9, steps - 1)

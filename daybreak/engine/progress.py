@@ -12,8 +12,9 @@ REFRESH = 0.2  # seconds between two updates: a bar must not cost the steps anyt
 class Progress:
     """A progress bar on a terminal; nothing at all anywhere else."""
 
-    def __init__(self, title: str, done: int, total: int, show: bool = True) -> None:
+    def __init__(self, title: str, done: int, total: int, show: bool = True, unit: str = "steps") -> None:
         self.bar: Any = None
+        self.unit = unit
         self.shown = 0.0
         if not (show and sys.stderr.isatty()):
             return
@@ -41,7 +42,7 @@ class Progress:
             return
         self.shown = now
         speed = self.bar.tasks[0].speed
-        self.bar.update(self.task, completed=done, speed=f"{speed:,.1f} steps/s" if speed else "")
+        self.bar.update(self.task, completed=done, speed=f"{speed:,.1f} {self.unit}/s" if speed else "")
 
     def numbers(self, values: dict[str, float]) -> None:
         """Show the latest numbers of the log."""

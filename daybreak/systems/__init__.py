@@ -27,6 +27,7 @@ class System:
 
 
 SYSTEMS = {
+    "translation": System("daybreak.systems.translation", "RNN encoder-decoder, attention, Transformer", "works"),
     "dawnbench": System("daybreak.systems.dawnbench", "time and cost to accuracy on image classification", "works"),
 }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from daybreak import cli
 from daybreak.data import where
 from daybreak.data.where import DataSet, Download
 from daybreak.engine.errors import UserError
@@ -93,11 +94,12 @@ def test_the_root_is_the_variable_or_the_cache(monkeypatch: pytest.MonkeyPatch, 
 
 def test_every_entry_says_what_it_is_and_is_safe_to_get() -> None:
     listed = where.catalogue()
-    assert [s.name for s in listed] == ["digits", "mnist", "fashion-mnist", "emnist-letters", "cifar10"]
+    assert [s.name for s in listed] == ["digits", "mnist", "fashion-mnist", "emnist-letters", "cifar10", "multi30k"]
     assert len({s.folder for s in listed}) == len(listed)
     for data_set in listed:
         assert data_set.what and data_set.licence
-        assert bool(data_set.files) == bool(data_set.downloads) == bool(data_set.folder)
+        assert bool(data_set.files) == bool(data_set.downloads or data_set.by_hand) == bool(data_set.folder)
+        assert data_set.by_hand == (data_set.name == "multi30k")
         for download in data_set.downloads:
             assert download.url.startswith("https://")
             assert re.fullmatch(r"sha256:[0-9a-f]{64}", download.digest)
@@ -171,6 +173,39 @@ def test_an_archive_without_the_promised_file_is_not_put_in_place(sets: Callable
     with pytest.raises(UserError, match="has no z in it"):
         where.prepare("toy", tmp_path)
     assert names(tmp_path) == [".toy.partial"]
+
+
+def test_a_set_that_daybreak_cannot_download_is_told_with_the_place_where_it_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DAYBREAK_DATA", str(tmp_path))
+    place = tmp_path / "multi30k"
+    advice = f"daybreak does not download multi30k: put train.de, train.en, val.de, .*test_2017_mscoco.en into {place}$"
+    for _ in ("no folder", "an empty one"):
+        assert cli.main(["data", "prepare", "multi30k"]) == 2
+        told = capsys.readouterr().err
+        assert re.search(f"train.de is missing; {advice}", told.strip()) and len(told.splitlines()) == 1
+        assert cli.main(["data", "list"]) == 0
+        *table, last = capsys.readouterr().out.splitlines()
+        assert re.fullmatch(advice, last) and re.match("multi30k +no +by hand +for research", table[-1])
+        place.mkdir(exist_ok=True)
+    for name in where.find("multi30k").files:
+        (place / name).write_text("a sentence")
+    assert cli.main(["data", "prepare", "multi30k"]) == 0
+    assert capsys.readouterr().out == f"multi30k is in {place}\n"
+    assert cli.main(["data", "list"]) == 0
+    assert re.match("multi30k +yes +by hand", capsys.readouterr().out.splitlines()[-1])
+
+
+def test_what_comes_with_a_dependency_needs_no_preparing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "prepare", "digits"]) == 0
+    assert "comes with a dependency" in capsys.readouterr().out
+    assert where.prepare("digits", tmp_path) == tmp_path and names(tmp_path) == []
+
+
+@pytest.mark.realdata
+def test_the_real_multi30k_is_found_as_it_lies_there(real_data: Callable[[str], Path]) -> None:
+    assert where.find("multi30k").missing(real_data("multi30k")) == []
 
 
 def test_listing_data_sets_loads_neither_torch_nor_the_network() -> None:

@@ -1,0 +1,265 @@
+"""What is translation's own; what every system promises is in test_conformance.py."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from daybreak import cli
+from daybreak.data.buckets import in_order
+from daybreak.data.text import PAD
+from daybreak.engine.config import RunConfig
+from daybreak.engine.device import Device
+from daybreak.engine.errors import UserError
+from daybreak.engine.optim import warmup_inverse_sqrt
+from daybreak.engine.rundir import log_series, read_sessions
+from daybreak.systems.translation.config import Config, tiny
+from daybreak.systems.translation.data import Corpus, Vocabulary, encode, learn_vocabulary, padded, train_and_val
+from daybreak.systems.translation.evaluate import by_length, nearest
+from daybreak.systems.translation.look import END_MARK, look
+from daybreak.systems.translation.model import Network, network
+from daybreak.systems.translation.predict import Translator, load
+from daybreak.systems.translation.train import loss_of, mean_loss
+
+CPU = Device.pick(RunConfig(device="cpu", precision="fp32"))
+KINDS = [("transformer", "none"), ("rnn", "none"), ("rnn", "bahdanau"), ("rnn", "general")]
+PAIRS = Corpus(
+    ["ein Hund schläft", "zwei Katzen", "ein Kind lacht", "die Katze und der Hund schlafen", "niemand"],
+    ["a dog sleeps", "two cats", "a child laughs", "the cat and the dog sleep", "nobody"],
+)
+
+
+def small(model: str = "transformer", attention: str = "bahdanau") -> Config:
+    return Config(
+        model=model, attention=attention, hidden_size=32, num_heads=2, ff_size=64, dropout=0.0, vocab_size=300
+    )  # type: ignore[arg-type]
+
+
+def untrained(config: Config) -> tuple[Network, Vocabulary]:
+    torch.manual_seed(0)
+    vocabulary = learn_vocabulary(PAIRS, config)
+    return network(config, *vocabulary.sizes), vocabulary
+
+
+@pytest.mark.parametrize(("model", "attention"), KINDS)
+def test_five_sentences_can_be_learned_by_heart(model: str, attention: str) -> None:
+    config = small(model, attention)
+    net, vocabulary = untrained(config)
+    pairs = vocabulary.encode(PAIRS)
+    batch = pairs.batch(torch.arange(5))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss_of(net, batch, 0.0, CPU).backward()
+        optimizer.step()
+    translator = Translator(config, net, vocabulary, CPU)
+    assert translator.translate(PAIRS.source) == PAIRS.target
+    assert translator.translate(PAIRS.source, beam=1) == PAIRS.target
+    assert translator.translate(PAIRS.source[3]) == PAIRS.target[3]
+    assert mean_loss(net, pairs, config, CPU) < 0.1
+
+
+def test_loss_is_torchs_over_all_places_but_padding() -> None:
+    net, vocabulary = untrained(small())
+    batch = vocabulary.encode(PAIRS).batch(torch.arange(5))
+    logits = net.logits(net(batch.source, batch.target_in)).flatten(0, 1)
+    labels = batch.target_out.flatten()
+    expected = cross_entropy(logits, labels, ignore_index=PAD, reduction="sum", label_smoothing=0.1)
+    assert torch.allclose(loss_of(net, batch, 0.1, CPU), expected)
+
+
+def test_mean_loss_does_not_depend_on_the_batches() -> None:
+    config = small()
+    net, vocabulary = untrained(config)
+    pairs = vocabulary.encode(PAIRS)
+    alone = sum(loss_of(net, pairs.batch(torch.tensor([row])), 0.0, CPU).item() for row in range(5))
+    assert len(in_order(pairs.lengths, config.tokens)) == 1
+    assert mean_loss(net, pairs, config, CPU) == pytest.approx(alone / int(pairs.lengths[:, 1].sum()), abs=1e-5)
+    assert net.training, "the network's mode was changed"
+
+
+def test_translations_do_not_depend_on_how_many_are_made_at_once() -> None:
+    config = small()
+    translator = Translator(config, *untrained(config), CPU)
+    sentences = [*PAIRS.source, "", "ein " * 30, "ß"]
+    together, one_by_one = translator.translate(sentences), translator.translate(sentences, tokens=1)
+    assert together == one_by_one == [translator.translate(sentence) for sentence in sentences]
+    assert together[5] == ""
+    assert translator.translate([]) == []
+
+
+def test_a_line_of_ten_thousand_tokens_is_translated_in_pieces(caplog: pytest.LogCaptureFixture) -> None:
+    config = small()
+    config.longest = 50
+    translator = Translator(config, *untrained(config), CPU)
+    assert isinstance(translator.translate("ein Hund. " * 2_500, beam=1), str)
+    assert "in pieces" in caplog.text
+
+
+def test_impossible_beams_are_refused() -> None:
+    config = small()
+    translator = Translator(config, *untrained(config), CPU)
+    with pytest.raises(UserError, match="beam of 0"):
+        translator.translate(["ein"], beam=0)
+
+
+@pytest.mark.parametrize(("model", "attention", "count"), [("transformer", "none", 24), ("rnn", "concat", 1)])
+def test_all_maps_of_a_sentence_are_shown(model: str, attention: str, count: int) -> None:
+    config = small(model, attention)
+    config.num_layers, config.num_heads = 4, 2
+    translator = Translator(config, *untrained(config), CPU)
+    seen = look(translator, "ein Hund", "a dög 🙂")
+    assert len(seen.maps) == count and seen.source[-1] == seen.target[-1] == END_MARK
+    assert "".join(seen.source[:-1]).strip() == "ein Hund" and "".join(seen.target[:-1]).strip() == "a dög 🙂"
+    sides = {"cross": (seen.target, seen.source), "encoder": (seen.source,) * 2, "decoder": (seen.target,) * 2}
+    for each in seen.maps:
+        rows, columns = sides[each.kind]
+        assert torch.tensor(each.weights).shape == (len(rows), len(columns))
+        assert torch.tensor(each.weights).sum(1).tolist() == pytest.approx([1.0] * len(rows), abs=1e-5)
+    assert torch.tensor(seen.alignment).shape == (len(seen.target), len(seen.source))
+
+
+def test_looking_leaves_the_network_as_it_was() -> None:
+    config = small()
+    translator = Translator(config, *untrained(config), CPU)
+    before = translator.translate(PAIRS.source)
+    look(translator, "ein Hund")
+    assert all(not module._forward_pre_hooks for module in translator.model.modules())
+    assert translator.translate(PAIRS.source) == before
+
+
+@pytest.mark.parametrize(("sentence", "attention", "why"), [
+    ("  ", "dot", "empty"), ("ein " * 300, "dot", "over 250"), ("ein", "none", "one vector"),
+])  # fmt: skip
+def test_what_cannot_be_looked_at_is_refused(sentence: str, attention: str, why: str) -> None:
+    config = small("rnn", attention)
+    with pytest.raises(UserError, match=why):
+        look(Translator(config, *untrained(config), CPU), sentence)
+
+
+def test_bleu_by_length_splits_the_sentences_evenly() -> None:
+    source = [" ".join(["wort"] * n) for n in (9, 1, 5, 2, 8, 3, 4, 7, 6, 10, 12, 11)]
+    target = [" ".join(["word"] * len(s.split())) for s in source]
+    lengths, scores = by_length(Corpus(source, target), target)
+    assert lengths == [1.5, 3.5, 5.5, 7.5, 9.5, 11.5]
+    assert scores[-1] == pytest.approx(100.0)
+
+
+def test_floor_is_the_translation_of_the_most_similar_sentence() -> None:
+    assert nearest(PAIRS, ["ein Kind weint", "die Katze", "xyz"])[:2] == ["a child laughs", "the cat and the dog sleep"]
+
+
+def test_rate_rises_evenly_and_falls_with_the_root_of_the_steps() -> None:
+    curve = warmup_inverse_sqrt(0.4, 10)
+    rates = [curve(done) for done in range(200)]
+    width, warmup = 512, 10  # the paper's formula, up to its constant
+    formula = [width**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 201)]
+    assert rates == pytest.approx([rate * 0.4 / formula[9] for rate in formula])
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    driver = Path(__file__).with_name("translation_runs.py")
+    done = subprocess.run([sys.executable, str(driver), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, two = (log_series(tmp_path / name, "loss") for name in ("one", "two"))
+    assert read_sessions(tmp_path / "two")[0]["world"] == 2
+    assert len(set(one[1])) == 30 and two[1] == pytest.approx(one[1], rel=1e-4)
+
+
+# ----------------------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize(("flags", "named"), [
+    (["--source", "de", "--target", "de"], "both 'de'"),
+    (["--data", "files"], "--source-file"),
+    (["--source", "fr"], "German and English"),
+    (["--hidden-size", "100", "--num-heads", "3"], "--num-heads"),
+    (["--tokens", "100"], "--longest"),
+])  # fmt: skip
+def test_settings_that_do_not_go_together_are_refused(
+    flags: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["translation", "train", "tiny", *flags, "--print-config"]) == 2
+    mistake = capsys.readouterr().err
+    assert named in mistake and len(mistake.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few steps on the user's own files."""
+    folder = tmp_path_factory.mktemp("own")
+    corpus, _ = train_and_val(tiny())
+    (folder / "a.de").write_text("\n".join(corpus.source[:200]) + "\n", encoding="utf-8")
+    (folder / "a.en").write_text("\n".join(corpus.target[:200]) + "\n", encoding="utf-8")
+    files = ["--data", "files", "--source-file", str(folder / "a.de"), "--target-file", str(folder / "a.en")]
+    small = ["--steps", "4", "--eval-every", "2", "--hidden-size", "16", "--held-out", "20", "--average", "2"]
+    assert cli.main(["translation", "train", "tiny", *files, *small, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def test_a_file_of_the_users_is_translated_line_by_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").write_text("eins\n\nzwei\n", encoding="utf-8")
+    assert (
+        cli.main(["translation", "translate", str(run), "--file", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+        == 0
+    )
+    written = (tmp_path / "out").read_text(encoding="utf-8")
+    assert written.count("\n") == 3 and written.splitlines()[1] == ""
+    capsys.readouterr()
+    assert cli.main(["translation", "translate", str(run), "--file", str(tmp_path / "in")]) == 0
+    assert capsys.readouterr().out == written
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"eins\n\nzwei\n")))
+    assert cli.main(["translation", "translate", str(run)]) == 0
+    assert capsys.readouterr().out == written
+    assert cli.main(["translation", "translate", str(run), "eins", "", "zwei"]) == 0
+    assert capsys.readouterr().out == written
+
+
+def test_in_8_bits_nearly_every_word_is_the_same(run: Path) -> None:
+    sentences = train_and_val(tiny())[1].source
+    whole, rounded = load(run, device="cpu"), load(run, device="cpu", int8=True)
+    x = padded(encode(whole.vocabulary.source, sentences[:8]))
+    target_in = x[:, :5]
+    features = whole.model(x, target_in)
+    assert torch.allclose(rounded.model(x, target_in), features, atol=0.05 * features.abs().max().item())
+    assert len(rounded.translate(sentences[:5])) == 5
+
+
+@pytest.mark.parametrize(("words", "named"), [
+    (["eins", "--file", "x"], "--file"),
+    (["--out", "x", "eins"], "--out"),
+    (["--file", "nowhere.txt"], "nowhere.txt"),
+    (["eins", "--beam", "0"], "beam"),
+])  # fmt: skip
+def test_translate_refuses_what_makes_no_sense(
+    run: Path, words: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["translation", "translate", str(run), *words]) == 2
+    mistake = capsys.readouterr().err
+    assert named in mistake and len(mistake.splitlines()) == 1
+
+
+def test_a_line_that_is_not_utf8_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latin1").write_bytes("eins\nfünf\n".encode("latin1"))
+    assert cli.main(["translation", "translate", str(run), "--file", str(tmp_path / "latin1")]) == 2
+    assert "line 2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluation_writes_signatures_and_sentences_to_read(run: Path) -> None:
+    from daybreak.systems.translation import evaluate
+
+    numbers = evaluate(run)
+    assert {"test_bleu", "test_bleu_lc", "test_floor_bleu_lc", "test_exact"} <= set(numbers)
+    assert "case:lc" in (run / "sacrebleu.json").read_text() and "case:mixed" in (run / "sacrebleu.json").read_text()
+    lines = (run / "samples" / "test.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "source\ttranslation\treference" and len(lines) == 21
+    assert (run / "samples" / "test_by_length.png").exists()
