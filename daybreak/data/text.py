@@ -85,6 +85,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
     try:
         model = json.loads(content)["model"]
         vocabulary, merges = dict(model["vocab"]), [(left, right) for left, right in model["merges"]]
+        "".join(vocabulary).encode()  # fails for half of a character, which JSON can hold
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is no tokenizer ({error!r}): restore it, or train the run again") from error
     if model.get("type") != "BPE" or not _is_bpe(vocabulary, merges):

@@ -170,8 +170,8 @@ SAVED = save_tokenizer(BPE)
     [
         *(b"", b"{}", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, SAVED[:-40], SAVED.replace(b"BPE", b"???")),
         SAVED.replace(b'"merges"', b'"purges"'),
-        SAVED.replace(b'"M",\n', b'"MM",\n', 1),
-        SAVED.replace(b'"Mann": ', b'"Man": '),
+        SAVED.replace(b'"zwei"\n', b'"drei"\n'),
+        SAVED.replace(b'"pad": ', b'"pod": '),
         SAVED.replace(b": 17,", b": 18,"),
         SAVED.replace(b": 17,", b": 17.0,"),
         SAVED.replace(b'"vocab": {', b'"vocab": ['),
