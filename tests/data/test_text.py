@@ -172,6 +172,7 @@ SAVED = save_tokenizer(BPE)
         SAVED.replace(b'"merges"', b'"purges"'),
         SAVED.replace(b'"zwei"\n', b'"drei"\n'),
         SAVED.replace(b'"pad": ', b'"pod": '),
+        SAVED.replace(b'"q": ', b'"qq": '),
         SAVED.replace(b": 17,", b": 18,"),
         SAVED.replace(b": 17,", b": 17.0,"),
         SAVED.replace(b'"vocab": {', b'"vocab": ['),

@@ -129,6 +129,26 @@ def test_a_larger_length_penalty_prefers_longer_translations() -> None:
     assert lengths == [0, 7, 7]  # 0.4 is more than 0.6 * 0.4; the mean of 0.6, 0.6, ... is more than 0.4
 
 
+class Patience(Coin):
+    """Six sure words and then the end; after each word the end is unlikely, and all else more so."""
+
+    def start(self, source: Tensor, beam: int) -> Patience:
+        self.words = 0
+        return self
+
+    def step(self, tokens: Tensor, state: Coin) -> Tensor:
+        self.words += 1
+        end, word = (0.99, 0.01) if self.words > 6 else (0.01, 0.99)
+        return torch.tensor([1e-9, 1e-9, end, word, 1e-9]).log().expand(*tokens.shape, -1)
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+def test_poor_hypotheses_that_end_early_do_not_end_the_search(length_penalty: float) -> None:
+    ones, limit = torch.ones(1, 3), torch.tensor([20])
+    (found,) = beam_search(Patience(), ones, limit, beam=3, length_penalty=length_penalty)  # type: ignore[arg-type]
+    assert found[0].tokens == [3] * 6
+
+
 @pytest.mark.parametrize(("beam", "size", "count"), [(1, 7, 2), (3, 50, 6), (5, 1000, 10), (5, 1037, 10), (2, 3, 20)])
 def test_best_continuations_are_those_of_a_plain_top_k(beam: int, size: int, count: int) -> None:
     torch.manual_seed(0)

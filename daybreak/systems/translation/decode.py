@@ -29,8 +29,8 @@ def beam_search(
     """The best ``beam`` translations found of each sentence, the best first.
 
     A hypothesis that ends is frozen and takes no more part. A sentence is done, and removed from the batch, when
-    ``beam`` hypotheses have ended, or at its limit; so its translation does not depend on the others in the batch.
-    Scores are log probabilities over (tokens, END included) ** ``length_penalty``.
+    ``beam`` hypotheses have ended whose scores none that goes on has now, or at its limit; so its translation does not
+    depend on the others in the batch. Scores are log probabilities over (tokens, END included) ** ``length_penalty``.
 
     Args:
         network: in evaluation mode.
@@ -83,14 +83,14 @@ class _Search:
         length = self.tokens.shape[2] + 1
         chosen = (self.tokens[rows, parents[rows, places]], tokens[rows, places], scores[rows, places])
         for row, before, token, score in zip(rows.tolist(), *(tensor.tolist() for tensor in chosen), strict=True):
-            found = self.found[self.alive[row]]
-            if len(found) < self.beam:
-                words = before if token == END else [*before, token]
-                found.append(Hypothesis(words, score / length**self.length_penalty))
+            words = before if token == END else [*before, token]
+            self.found[self.alive[row]].append(Hypothesis(words, score / length**self.length_penalty))
 
     def _remove(self, state: State, length: int) -> None:
         """Drop the sentences that are done."""
-        done = torch.tensor([len(self.found[sentence]) >= self.beam for sentence in self.alive.tolist()])
+        hopes = (self.scores.amax(1) / length**self.length_penalty).tolist()
+        alive = zip(self.alive.tolist(), hopes, strict=True)
+        done = torch.tensor([self._is_done(self.found[sentence], hope) for sentence, hope in alive])
         done |= self.limits <= length
         if not done.any():
             return
@@ -99,6 +99,10 @@ class _Search:
         rows = rows.to(self.last.device)
         self.last, self.tokens, self.scores = self.last[rows], self.tokens[rows], self.scores[rows]
         state.keep(rows)
+
+    def _is_done(self, found: list[Hypothesis], hope: float) -> bool:
+        """Whether the hypotheses that go on, the best of which has the score ``hope``, need not be followed."""
+        return sum(hypothesis.score >= hope for hypothesis in found) >= self.beam
 
 
 def best(scores: Tensor, logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
