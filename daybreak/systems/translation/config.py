@@ -21,7 +21,7 @@ class Config(RunConfig):
         "pairs": (10, math.inf),
         "held_out": (1, math.inf),
         "vocab_size": (300, 100_000),
-        "longest": (4, 2_000),
+        "longest": (8, 2_000),
         "hidden_size": (8, 4_096),
         "num_layers": (1, 24),
         "num_heads": (1, 64),

@@ -32,7 +32,7 @@ def train(config: Config) -> Path:
         vocabulary = learn_vocabulary(corpus, config)
         write_atomic(run.assets / SOURCE_TOKENS, save_tokenizer(vocabulary.source))
         write_atomic(run.assets / TARGET_TOKENS, save_tokenizer(vocabulary.target))
-        pairs, val_pairs = vocabulary.encode(corpus).up_to(config.longest), vocabulary.encode(val)
+        pairs, val_pairs = (vocabulary.encode(sentences).up_to(config.longest) for sentences in (corpus, val))
         net = network(config, *vocabulary.sizes)
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
