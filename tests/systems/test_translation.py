@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,23 @@ from torch.nn.functional import cross_entropy
 from daybreak import cli
 from daybreak.data.buckets import in_order
 from daybreak.data.text import PAD
+from daybreak.data.toy.numbers import numbers
 from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
 from daybreak.engine.optim import warmup_inverse_sqrt
 from daybreak.engine.rundir import log_series, read_sessions
+from daybreak.systems.translation import data
 from daybreak.systems.translation.config import Config, tiny
-from daybreak.systems.translation.data import Corpus, Vocabulary, encode, learn_vocabulary, padded, train_and_val
+from daybreak.systems.translation.data import (
+    Corpus,
+    Vocabulary,
+    encode,
+    learn_vocabulary,
+    padded,
+    short_ones_again,
+    train_and_val,
+)
 from daybreak.systems.translation.evaluate import by_length, nearest
 from daybreak.systems.translation.look import END_MARK, look
 from daybreak.systems.translation.model import Network, network
@@ -151,6 +162,14 @@ def test_bleu_by_length_splits_the_sentences_evenly() -> None:
     assert scores[-1] == pytest.approx(100.0)
 
 
+def test_short_numbers_are_trained_on_often_enough_and_never_tested() -> None:
+    train, val = train_and_val(tiny())
+    counts = Counter(len(str(value)) for value in short_ones_again(numbers("train", 6_000)))
+    assert len(train) == sum(counts.values()) and min(counts.values()) >= max(counts.values()) // 4
+    test = data.tests(tiny())["test"]
+    assert not set(train.source) & {*val.source, *test.source} and len(set(test.source)) == len(test) == 300
+
+
 def test_floor_is_the_translation_of_the_most_similar_sentence() -> None:
     assert nearest(PAIRS, ["ein Kind weint", "die Katze", "xyz"])[:2] == ["a child laughs", "the cat and the dog sleep"]
 
@@ -195,8 +214,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few steps on the user's own files."""
     folder = tmp_path_factory.mktemp("own")
     corpus, _ = train_and_val(tiny())
-    (folder / "a.de").write_text("\n".join(corpus.source[:200]) + "\n", encoding="utf-8")
-    (folder / "a.en").write_text("\n".join(corpus.target[:200]) + "\n", encoding="utf-8")
+    (folder / "a.de").write_text("\n".join(corpus.source[-200:]) + "\n", encoding="utf-8")
+    (folder / "a.en").write_text("\n".join(corpus.target[-200:]) + "\n", encoding="utf-8")
     files = ["--data", "files", "--source-file", str(folder / "a.de"), "--target-file", str(folder / "a.en")]
     small = ["--steps", "4", "--eval-every", "2", "--hidden-size", "16", "--held-out", "20", "--average", "2"]
     assert cli.main(["translation", "train", "tiny", *files, *small, "--out", str(folder / "run")]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class Corpus:
 def train_and_val(config: Config) -> tuple[Corpus, Corpus]:
     """What to train on, and what to choose by. Pairs with an empty side are left out, and counted aloud."""
     if config.data == "numbers":
-        return _numbers(config, "train", config.pairs), _numbers(config, "val", config.held_out)
+        values = short_ones_again(numbers.numbers("train", config.pairs))
+        return _spelled(config, values), _spelled(config, numbers.numbers("val", config.held_out))
     if config.data == "multi30k":
         return _multi30k(config, "train"), _multi30k(config, "val")
     train, val, _ = _files(config)
@@ -63,14 +65,23 @@ def train_and_val(config: Config) -> tuple[Corpus, Corpus]:
 def tests(config: Config) -> dict[str, Corpus]:
     """The test sets by name: pairs that no decision may depend on."""
     if config.data == "numbers":
-        return {"test": _numbers(config, "test", config.held_out)}
+        return {"test": _spelled(config, numbers.numbers("test", config.held_out))}
     if config.data == "multi30k":
         return {name: _multi30k(config, split) for name, split in MULTI30K_TESTS.items()}
     return {"test": _files(config)[2]}
 
 
-def _numbers(config: Config, part: str, count: int) -> Corpus:
-    values = numbers.numbers(part, count)
+def short_ones_again(values: list[int]) -> list[int]:
+    """The numbers, the few short ones as often as makes them a quarter of the long: seen once, they are not learned."""
+    by_digits: dict[int, list[int]] = {}
+    for value in values:
+        by_digits.setdefault(len(str(value)), []).append(value)
+    least = max(map(len, by_digits.values())) // 4
+    repeated = [itertools.islice(itertools.cycle(group), max(len(group), least)) for group in by_digits.values()]
+    return [value for group in repeated for value in group]
+
+
+def _spelled(config: Config, values: list[int]) -> Corpus:
     return Corpus(numbers.spelled(config.source, values), numbers.spelled(config.target, values))
 
 

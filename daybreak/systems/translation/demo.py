@@ -38,7 +38,7 @@ def chapter(folder: Path) -> Chapter:
         title="Translation: where a Transformer looks",
         text=(
             "A small Transformer learns to translate German numbers in words into English from 6,000 examples, and is "
-            "tested on numbers that it has never seen, as many of each length. German says the units before the tens "
+            "tested on numbers that it has never seen, from one digit to six. German says the units before the tens "
             "(einundzwanzig is twenty-one), so while it writes the tens it has to look further on, and then back."
         ),
         numbers=[
