@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def nearest(known: Corpus, sentences: Sequence[str]) -> list[str]:
     from sklearn.feature_extraction.text import TfidfVectorizer  # a second that other verbs need not spend
 
     words = TfidfVectorizer(token_pattern=r"\S+")  # also words of one letter: no sentence is left without any
-    table = words.fit_transform(known.source)
+    table: Any = words.fit_transform(known.source)  # sparse, (pairs, words)
     similar = (words.transform(sentences) @ table.T).argmax(1)
     return [known.target[i] for i in np.asarray(similar).ravel()]
 
