@@ -1,9 +1,10 @@
-"""Arrays in, picture file out: curves, confusion matrices, sheets of captioned images, attention maps."""
+"""Arrays in, picture file out: curves, bars, confusion matrices, sheets of captioned images, attention maps."""
 
 from __future__ import annotations
 
 from daybreak.draw.attention import Heads, alignment, heads
+from daybreak.draw.bars import Bars, bars
 from daybreak.draw.charts import confusion, curves
 from daybreak.draw.sheet import grid
 
-__all__ = ["Heads", "alignment", "confusion", "curves", "grid", "heads"]
+__all__ = ["Bars", "Heads", "alignment", "bars", "confusion", "curves", "grid", "heads"]

@@ -22,6 +22,11 @@ from daybreak.data import where
 from daybreak.data.where import DataSet, Download
 from daybreak.engine.errors import UserError
 
+BY_HAND = (
+    "multi30k", "sst2", "sst2-sentences", "cola", "mrpc", "stsb", "sick", "dream", "swag", "conll2003", "wnut17", "ewt",
+    "squad", "squad1", "squad2", "lm",
+)  # fmt: skip
+
 
 def tar_gz(files: dict[str, bytes]) -> bytes:
     whole = io.BytesIO()
@@ -94,12 +99,29 @@ def test_the_root_is_the_variable_or_the_cache(monkeypatch: pytest.MonkeyPatch, 
 
 def test_every_entry_says_what_it_is_and_is_safe_to_get() -> None:
     listed = where.catalogue()
-    assert [s.name for s in listed] == ["digits", "mnist", "fashion-mnist", "emnist-letters", "cifar10", "multi30k"]
-    assert len({s.folder for s in listed}) == len(listed)
+    by_hand = [
+        "multi30k",
+        "sst2",
+        "sst2-sentences",
+        "cola",
+        "mrpc",
+        "stsb",
+        "sick",
+        "dream",
+        "swag",
+        "conll2003",
+        "wnut17",
+    ]
+    by_hand += ["ewt", "squad", "squad1", "squad2", "lm"]
+    assert [s.name for s in listed] == ["digits", "mnist", "fashion-mnist", "emnist-letters", "cifar10", *BY_HAND]
+    folders = [s.folder for s in listed if s.name not in ("squad1", "squad2")]  # which lie beside squad's files
+    assert len(set(folders)) == len(folders)
+    files = [f"{s.folder}/{name}" for s in listed for name in s.files]
+    assert len(set(files)) == len(files)
     for data_set in listed:
         assert data_set.what and data_set.licence
         assert bool(data_set.files) == bool(data_set.downloads or data_set.by_hand) == bool(data_set.folder)
-        assert data_set.by_hand == (data_set.name == "multi30k")
+        assert data_set.by_hand == (data_set.name in BY_HAND)
         for download in data_set.downloads:
             assert download.url.startswith("https://")
             assert re.fullmatch(r"sha256:[0-9a-f]{64}", download.digest)
@@ -185,16 +207,22 @@ def test_a_set_that_daybreak_cannot_download_is_told_with_the_place_where_it_goe
         assert cli.main(["data", "prepare", "multi30k"]) == 2
         told = capsys.readouterr().err
         assert re.search(f"train.de is missing; {advice}", told.strip()) and len(told.splitlines()) == 1
-        assert cli.main(["data", "list"]) == 0
-        *table, last = capsys.readouterr().out.splitlines()
-        assert re.fullmatch(advice, last) and re.match("multi30k +no +by hand +for research", table[-1])
+        listed = list_data(capsys)
+        assert [line for line in listed if re.fullmatch(advice, line)]
+        assert [line for line in listed if re.match("multi30k +no +by hand +for research", line)]
         place.mkdir(exist_ok=True)
     for name in where.find("multi30k").files:
         (place / name).write_text("a sentence")
     assert cli.main(["data", "prepare", "multi30k"]) == 0
     assert capsys.readouterr().out == f"multi30k is in {place}\n"
+    listed = list_data(capsys)
+    assert [line for line in listed if re.match("multi30k +yes +by hand", line)]
+    assert not [line for line in listed if re.fullmatch(advice, line)]
+
+
+def list_data(capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert cli.main(["data", "list"]) == 0
-    assert re.match("multi30k +yes +by hand", capsys.readouterr().out.splitlines()[-1])
+    return capsys.readouterr().out.splitlines()
 
 
 def test_what_comes_with_a_dependency_needs_no_preparing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,8 +232,10 @@ def test_what_comes_with_a_dependency_needs_no_preparing(tmp_path: Path, capsys:
 
 
 @pytest.mark.realdata
-def test_the_real_multi30k_is_found_as_it_lies_there(real_data: Callable[[str], Path]) -> None:
-    assert where.find("multi30k").missing(real_data("multi30k")) == []
+@pytest.mark.parametrize("name", [name for name in BY_HAND if name not in ("swag", "squad1", "squad2")])
+def test_the_real_sets_are_found_as_they_lie_there(name: str, real_data: Callable[[str], Path]) -> None:
+    data_set = where.find(name)
+    assert data_set.missing(real_data(data_set.folder)) == []
 
 
 def test_listing_data_sets_loads_neither_torch_nor_the_network() -> None:

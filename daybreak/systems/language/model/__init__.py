@@ -1,0 +1,1 @@
+"""The encoder, what stands on it, and public checkpoints of it."""

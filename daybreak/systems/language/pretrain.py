@@ -1,0 +1,138 @@
+"""The loop that teaches an encoder its language, from running text alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from daybreak.data.buckets import Buckets, in_order
+from daybreak.engine.device import Device
+from daybreak.engine.optim import Schedule, decay_groups, warmup_cosine
+from daybreak.engine.run import Run
+from daybreak.engine.rundir import write_json
+from daybreak.systems.language import datasets
+from daybreak.systems.language.assets import Reader, write_reader
+from daybreak.systems.language.config import PretrainConfig
+from daybreak.systems.language.formats.documents import Document
+from daybreak.systems.language.masking import Guess, Masking, begins_words
+from daybreak.systems.language.model.heads import Pretraining
+from daybreak.systems.language.pairs import Pairs, draw_pairs, encode, running_rows
+from daybreak.systems.language.shape import shape_of
+from daybreak.systems.language.wordpiece import learn_wordpiece, special_tokens
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Pretrain an encoder. Returns the run directory; run again, it resumes."""
+    with Run(config) as run:
+        corpus = datasets.corpus(config.corpus, config.files)
+        write_json(run.assets / "data.json", {"digest": corpus.digest})
+        reader = learn_to_read(corpus.train, config)
+        write_reader(run.folder, reader)
+        pairs, masking = pairs_of(corpus.train, reader, config), masking_of(reader, config)
+        quiz = Quiz.of(pairs_of(corpus.held_out, reader, config), masking, config.tokens, config.held_out)
+        net = Pretraining(reader.shape, config.dropout)
+        model = run.device.wrap(net)
+        optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
+        schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
+        data = Buckets(torch.from_numpy(pairs.lengths)[:, None], config.tokens, config.seed)
+        for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data):
+            rows = next(data)
+            shares = run.device.world if len(rows) >= run.device.world else 1  # too few rows: each rank has all
+            rows = rows[run.device.rank % shares :: shares].numpy()
+            guess = masking.mask(pairs.rows(rows), np.random.default_rng([config.seed, 2, step, run.device.rank]))
+            answers = mark(model, guess, torch.from_numpy(pairs.follows[rows]), run.device)
+            loss = answers.loss + answers.follows_loss if config.next_sentence else answers.loss
+            run.update(optimizer, loss, clip=config.clip or None)
+            schedule.step()
+            run.log(loss=answers.loss, follows_loss=answers.follows_loss, tokens=len(guess.rows.tokens))
+            if run.every(config.eval_every):
+                run.log(
+                    epoch=data.epochs, **{f"val_{name}": value for name, value in quiz.ask(net, run.device).items()}
+                )
+        run.save_weights(net)
+    return run.folder
+
+
+def learn_to_read(documents: list[Document], config: PretrainConfig) -> Reader:
+    """Learn word pieces, and settle the shape of the encoder that goes with them."""
+    lines = (sentence for document in documents for sentence in document)
+    tokenizer = learn_wordpiece(lines, config.vocabulary, config.lowercase)
+    return Reader(tokenizer, config.lowercase, shape_of(config.size, tokenizer.get_vocab_size()))
+
+
+def pairs_of(documents: list[Document], reader: Reader, config: PretrainConfig) -> Pairs:
+    """The rows of a text."""
+    text, special = encode(documents, reader.tokenizer), special_tokens(reader.tokenizer)
+    if config.next_sentence:
+        return draw_pairs(text, special, config.length, config.seed)
+    return running_rows(text, special, config.length)
+
+
+def masking_of(reader: Reader, config: PretrainConfig) -> Masking:
+    """How to mask."""
+    special, begins = special_tokens(reader.tokenizer), begins_words(reader.tokenizer)
+    return Masking(special, begins, config.masked, config.whole_words)
+
+
+@dataclass
+class Marks:
+    """How a batch of guesses went."""
+
+    loss: Tensor
+    """Cross entropy of a masked word piece, in nats."""
+    follows_loss: Tensor
+    """Cross entropy of a row's "does the second sentence follow the first"."""
+    right: Tensor
+    """(M,) bool."""
+    follows_right: Tensor
+    """(B,) bool."""
+
+
+def mark(model: nn.Module, guess: Guess, follows: Tensor, device: Device) -> Marks:
+    """Let the model guess, and compare. The first of the two classes is "does follow", as in public checkpoints."""
+    guess, classes = device.place(guess), device.place(1 - follows.long())
+    with device.autocast():
+        logits, follows_logits = model(guess.rows, guess.places)
+    return Marks(
+        cross_entropy(logits.float(), guess.answers),
+        cross_entropy(follows_logits.float(), classes),
+        logits.argmax(-1) == guess.answers,
+        follows_logits.argmax(-1) == classes,
+    )
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """Held-out rows, masked once and for all."""
+
+    guesses: list[Guess]
+    follows: list[Tensor]
+
+    @staticmethod
+    def of(pairs: Pairs, masking: Masking, tokens: int, most: int) -> Quiz:
+        """Up to ``most`` rows, drawn at random; the same ones every time."""
+        random = np.random.default_rng(0)
+        chosen = random.permutation(len(pairs))[:most]
+        batches = [chosen[rows.numpy()] for rows in in_order(torch.from_numpy(pairs.lengths[chosen])[:, None], tokens)]
+        guesses = [masking.mask(pairs.rows(rows), random) for rows in batches]
+        return Quiz(guesses, [torch.from_numpy(pairs.follows[rows]) for rows in batches])
+
+    @torch.no_grad()
+    def ask(self, net: nn.Module, device: Device) -> dict[str, float]:
+        """Mean loss in nats, and right answers in percent; the network's mode is what it was."""
+        training = net.training
+        net.eval()
+        marks = [mark(net, guess, follows, device) for guess, follows in zip(self.guesses, self.follows, strict=True)]
+        net.train(training)
+        right = torch.cat([each.right for each in marks])
+        follows_right = torch.cat([each.follows_right for each in marks])
+        return {
+            "masked_loss": sum(each.loss.item() * len(each.right) for each in marks) / len(right),
+            "masked_accuracy": 100 * right.float().mean().item(),
+            "follows_accuracy": 100 * follows_right.float().mean().item(),
+        }

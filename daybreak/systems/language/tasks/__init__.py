@@ -1,0 +1,1 @@
+"""The uses of BERT that are learned from examples."""

@@ -1,0 +1,87 @@
+"""A sentence, or a pair of them, belongs to a class (Devlin et al. 2018, figure 4 a and b)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from daybreak.metrics.agreement import accuracy, binary_f1, matthews
+from daybreak.systems.language.assets import Reader
+from daybreak.systems.language.config import FinetuneConfig
+from daybreak.systems.language.examples import Pair
+from daybreak.systems.language.model.bert import Bert
+from daybreak.systems.language.model.rows import Rows
+from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, pair_rows
+
+
+@dataclass(frozen=True)
+class Class:
+    """The class of a sentence or a pair."""
+
+    label: str
+    probability: float
+    others: dict[str, float]
+    """Probability of every class, the likeliest first."""
+
+
+class Classifier(TaskNet):
+    """Classes from [CLS]."""
+
+    def forward(self, rows: Rows, places: Tensor) -> Tensor:
+        """(B, classes)."""
+        return self.of_rows(rows)
+
+
+def labels(examples: Sequence[Pair]) -> tuple[str, ...]:
+    """The classes, sorted."""
+    return tuple(sorted({str(example.label) for example in examples}))
+
+
+def items(examples: Sequence[Pair], reader: Reader, labels: tuple[str, ...], config: FinetuneConfig) -> list[Item]:
+    """A row each."""
+    numbers = {label: np.array([number]) for number, label in enumerate(labels)}
+    rows = pair_rows(reader, [each.first for each in examples], [each.second for each in examples], config.length)
+    return [
+        Item((tokens,), (segments,), 1, numbers.get(str(example.label)))
+        for (tokens, segments), example in zip(rows, examples, strict=True)
+    ]
+
+
+def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+    """The network."""
+    return Classifier(bert, len(labels), config.dropout)
+
+
+def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy."""
+    return cross_entropy(outputs.float(), batch.targets)
+
+
+def tell(
+    net: TaskNet, outputs: list[Tensor], items: list[Item], examples: Sequence[Pair], labels: tuple[str, ...]
+) -> list[Class]:
+    """The likeliest class, and the others."""
+    told: list[Class] = []
+    for output in outputs:
+        shares = dict(zip(labels, output[0].float().softmax(-1).tolist(), strict=True))
+        ranked = dict(sorted(shares.items(), key=lambda each: -each[1]))
+        best = next(iter(ranked))
+        told.append(Class(best, ranked[best], ranked))
+    return told
+
+
+def scores(examples: Sequence[Pair], told: list[Class]) -> dict[str, float]:
+    """Accuracy, and for two classes F1 of the second (GLUE's for MRPC) and Matthews' correlation (for CoLA)."""
+    true, guessed = [str(each.label) for each in examples], [each.label for each in told]
+    numbers = {"accuracy": accuracy(true, guessed)}
+    classes = sorted({*true, *guessed})
+    if len(classes) == 2:
+        numbers |= {"f1": binary_f1(true, guessed, classes[1]), "matthews": matthews(true, guessed)}
+    return numbers
+
+
+CLASSIFY = Task(labels, items, net, loss, tell, scores)
