@@ -6,14 +6,15 @@
 
 The recipe of `cifar10-94` with a quarter of the channels, on 15,000 images of CIFAR-10's training set, tested on
 10,000 others of it (never on the test set). Every variant is trained with the same seeds, in turns, so that a busy
-machine is busy for all of them alike.
+machine is busy for all of them alike. Stopped, and called again with the same ``--rows``, it goes on.
 
-    python3 dev.py bench dawnbench_parts --seeds 0 1 2
+    python3 dev.py bench dawnbench_parts --seeds 0 1 2 --rows rows.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.engine.device import Device
+from daybreak.engine.rundir import commit_of
 from daybreak.report.records import Mark, Measurement, Record, write
 from daybreak.systems.dawnbench import cifar10_94, load, train
 from daybreak.systems.dawnbench.config import Config
@@ -76,22 +78,53 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="What each part of the fast recipe is worth.")
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument("--only", nargs="+", help="names of variants")
+    arguments.add_argument("--rows", type=Path, help="file that keeps what was measured, to go on after a stop")
     arguments.add_argument("--results", type=Path, default=Path("results"))
     given = arguments.parse_args()
-    started = time.monotonic()
     chosen = [variant for variant in VARIANTS if not given.only or variant.name in given.only]
-    results: dict[str, list[tuple[float, float]]] = {variant.name: [] for variant in chosen}
+    done = Rows(given.rows)
     for seed in given.seeds:
         for variant in chosen:
-            results[variant.name].append(measure(variant, seed))
-            accuracies, seconds = zip(*results[variant.name], strict=True)
-            print(f"{variant.name:<34}{accuracies[-1]:8.2f} % {seconds[-1]:8.1f} CPU s", flush=True)
+            row = done.find(variant, seed) or done.add(variant, seed, *measure(variant, seed))
+            print(f"{seed} {variant.name:<34}{row['accuracy']:8.2f} % {row['seconds']:8.1f} CPU s", flush=True)
     if not given.only:
-        print(write(record(results, given.seeds, time.monotonic() - started), given.results))
+        results = {v.name: [done.pair(v, seed) for seed in given.seeds] for v in chosen}
+        print(write(record(results, given.seeds, sum(row["wall"] for row in done.rows)), given.results))
 
 
-def measure(variant: Variant, seed: int) -> tuple[float, float]:
-    """Held-out accuracy in percent, and the CPU seconds of training."""
+class Rows:
+    """What was measured so far: a file with a line for each training, or no file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.commit, _ = commit_of(Path(__file__).parent.parent)
+        self.rows = [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+        if others := {row["commit"] for row in self.rows} - {self.commit}:
+            raise SystemExit(f"{path} has rows of commit {others.pop()}: go on there, or begin another file")
+
+    def find(self, variant: Variant, seed: int) -> dict[str, Any] | None:
+        """What was measured of a variant, or None."""
+        return next((row for row in self.rows if (row["name"], row["seed"]) == (variant.name, seed)), None)
+
+    def add(self, variant: Variant, seed: int, accuracy: float, seconds: float, wall: float) -> dict[str, Any]:
+        """Keep a row."""
+        row = {"name": variant.name, "seed": seed, "accuracy": accuracy, "seconds": seconds, "wall": wall}
+        self.rows.append(row | {"commit": self.commit})
+        if self.path:
+            with self.path.open("a") as file:
+                file.write(json.dumps(self.rows[-1]) + "\n")
+        return row
+
+    def pair(self, variant: Variant, seed: int) -> tuple[float, float]:
+        """Accuracy and CPU seconds."""
+        row = self.find(variant, seed)
+        assert row is not None
+        return row["accuracy"], row["seconds"]
+
+
+def measure(variant: Variant, seed: int) -> tuple[float, float, float]:
+    """Held-out accuracy in percent, the CPU seconds of training, and the seconds of all."""
+    started = time.monotonic()
     config = configured(variant, seed)
     six_views, config.views = config.views, False  # training ends with a validation, which is not what is timed
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +135,7 @@ def measure(variant: Variant, seed: int) -> tuple[float, float]:
         held_out = training_sets(config)[1]
         assert held_out is not None
         logits = predictions(load(Path(config.out)).model, held_out, Device.pick(config), six_views=six_views)
-    return accuracy(logits, held_out.labels), seconds
+    return accuracy(logits, held_out.labels), seconds, time.monotonic() - started
 
 
 def configured(variant: Variant, seed: int) -> Config:

@@ -19,7 +19,7 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -102,12 +102,14 @@ class Side:
         self.model = self.device.wrap(model)
         self.optimizer = torch.optim.AdamW(decay_groups(model, 0.0), lr=0.0, betas=(0.9, 0.98), fused=True)
         self.schedule = Schedule(self.optimizer, lr=learning_rate(config))
-        self.per_epoch = len(Buckets(pairs.lengths, config.tokens, config.seed).of_epoch())
+        batches = Buckets(pairs.lengths, config.tokens // config.strata, config.seed, config.strata).of_epoch()
+        self.per_epoch = len(batches) / config.strata  # steps
 
-    def update(self, loss: Tensor) -> None:
-        """One step."""
+    def update(self, losses: Iterable[Tensor]) -> None:
+        """One step down the gradient of their sum."""
         self.optimizer.zero_grad()
-        loss.backward()
+        for loss in losses:
+            loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         self.schedule.step()
@@ -122,13 +124,19 @@ class Ours(Side):
 
     def steps(self) -> Iterator[int]:
         """Train for ``EPOCHS``; yields the real tokens of each step."""
-        data = Buckets(self.pairs.lengths, self.config.tokens, self.config.seed)
+        strata = self.config.strata
+        data = Buckets(self.pairs.lengths, self.config.tokens // strata, self.config.seed, strata)
         while data.epochs < EPOCHS:
-            rows = next(data)
+            parts = [next(data) for _ in range(strata)]
+            lengths = self.pairs.lengths[torch.cat(parts)].sum(0)
+            self.update(self.losses(parts, int(lengths[1])))
+            yield int(lengths.sum())
+
+    def losses(self, parts: list[Tensor], words: int) -> Iterator[Tensor]:
+        """What each part of a step adds to its loss."""
+        for rows in parts:
             batch = self.device.place(self.pairs.batch(rows))
-            words = int(self.pairs.lengths[rows, 1].sum())
-            self.update(loss_of(self.model, batch, self.config.label_smoothing, self.device) / words)
-            yield int(self.pairs.lengths[rows].sum())
+            yield loss_of(self.model, batch, self.config.label_smoothing, self.device) / words
 
     @torch.no_grad()
     def loss(self, pairs: Pairs) -> float:
@@ -153,7 +161,7 @@ class Plain(Side):
         rows = DataLoader(range(len(self.pairs)), size, shuffle=True, collate_fn=torch.tensor)
         for _ in range(EPOCHS):
             for some in rows:
-                self.update(self.loss_of(self.pairs.batch(some), self.config.label_smoothing))
+                self.update([self.loss_of(self.pairs.batch(some), self.config.label_smoothing)])
                 yield int(self.pairs.lengths[some].sum())
 
     def loss_of(self, batch: Batch, label_smoothing: float, reduction: str = "mean") -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator
 
@@ -21,24 +22,28 @@ class Buckets:
     Rows are shuffled by (seed, epoch), sorted by length within pools, and cut into batches of at most ``tokens``
     padded tokens; then the batches are shuffled. No row is left out.
 
+    A batch of one length is a poor sample of the data. Training whose steps add the gradients of ``strata`` batches
+    learns more of each: the batches then come in turns, one of the shortest rows, one of longer ones, and so on.
+
     Args:
         lengths: (N, K) tokens of each row, in each of its K sequences (source and target; or one).
         tokens: most tokens of a batch, padding included, over all K sequences.
         seed: of the order.
+        strata: in how many parts, by length, the batches are shuffled; they take turns.
 
     Raises:
         UserError: there are no rows, or one is longer than a batch.
 
     """
 
-    def __init__(self, lengths: Tensor, tokens: int, seed: int) -> None:
+    def __init__(self, lengths: Tensor, tokens: int, seed: int, strata: int = 1) -> None:
         if not len(lengths):
             raise UserError("the data set is empty: there is nothing to train on")
         longest = int(lengths.sum(1).max())
         if longest > tokens:
             raise UserError(f"a row has {longest} tokens, more than a batch of {tokens}: take larger batches")
-        self.lengths, self.tokens, self.seed = lengths.numpy(), tokens, seed
-        self._of = zlib.crc32(np.append([seed, tokens], self.lengths).astype("<i8").tobytes())
+        self.lengths, self.tokens, self.seed, self.strata = lengths.numpy(), tokens, seed, strata
+        self._of = zlib.crc32(np.append([seed, tokens, strata], self.lengths).astype("<i8").tobytes())
         self._epoch = self._index = 0
         self._batches: list[Tensor] = []  # of the epoch below
         self._cut_epoch = -1
@@ -69,11 +74,15 @@ class Buckets:
     def _cut(self, random: np.random.Generator) -> list[Tensor]:
         order = random.permutation(len(self.lengths))
         rows_a_pool = max(1, int(POOL * self.tokens / self.lengths.sum(1).mean()))
-        batches: list[Tensor] = []
+        strata: list[list[Tensor]] = [[] for _ in range(self.strata)]
         for start in range(0, len(order), rows_a_pool):
             pool = order[start : start + rows_a_pool]
-            batches += cut(by_length(pool, self.lengths), self.lengths, self.tokens)
-        return [batches[i] for i in random.permutation(len(batches))]
+            batches = cut(by_length(pool, self.lengths), self.lengths, self.tokens)
+            for stratum, part in zip(strata, np.array_split(np.arange(len(batches)), self.strata), strict=True):
+                stratum += [batches[i] for i in part]
+        shuffled = [[stratum[i] for i in random.permutation(len(stratum))] for stratum in strata]
+        in_turns = itertools.chain.from_iterable(itertools.zip_longest(*shuffled))
+        return [batch for batch in in_turns if batch is not None]
 
     def state_dict(self) -> dict[str, int]:
         """Position of the next batch, and a digest of what the batches are a function of."""

@@ -20,6 +20,7 @@ from daybreak.engine.errors import UserError
 pairs = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=80).map(torch.tensor)
 limits = st.integers(60, 300)
 seeds = st.integers(0, 2**32 - 1)
+strata = st.integers(1, 5)
 
 
 def padded(rows: Tensor, lengths: Tensor) -> int:
@@ -35,9 +36,11 @@ def random_lengths(count: int, seed: int = 0) -> Tensor:
 
 
 @settings(deadline=None)
-@given(pairs, limits, seeds)
-def test_every_row_comes_once_an_epoch_in_batches_within_the_limit(lengths: Tensor, tokens: int, seed: int) -> None:
-    buckets = Buckets(lengths, tokens, seed)
+@given(pairs, limits, seeds, strata)
+def test_every_row_comes_once_an_epoch_in_batches_within_the_limit(
+    lengths: Tensor, tokens: int, seed: int, strata: int
+) -> None:
+    buckets = Buckets(lengths, tokens, seed, strata)
     for epoch in range(3):
         assert buckets.epochs == epoch
         batches = [next(buckets) for _ in range(len(buckets.of_epoch()))]
@@ -58,20 +61,29 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 @settings(deadline=None)
-@given(pairs, limits, seeds, st.integers(0, 60))
-def test_resume_at_any_point_is_exact(lengths: Tensor, tokens: int, seed: int, done: int) -> None:
-    buckets, resumed = Buckets(lengths, tokens, seed), Buckets(lengths, tokens, seed)
+@given(pairs, limits, seeds, strata, st.integers(0, 60))
+def test_resume_at_any_point_is_exact(lengths: Tensor, tokens: int, seed: int, strata: int, done: int) -> None:
+    buckets, resumed = Buckets(lengths, tokens, seed, strata), Buckets(lengths, tokens, seed, strata)
     take(buckets, done)
     resumed.load_state_dict(buckets.state_dict())
     assert resumed.epochs == buckets.epochs
     assert take(resumed, 40) == take(buckets, 40)
-    buckets.load_state_dict(Buckets(lengths, tokens, seed).state_dict())
-    assert take(buckets, 3) == take(Buckets(lengths, tokens, seed), 3), "back to the beginning"
+    buckets.load_state_dict(Buckets(lengths, tokens, seed, strata).state_dict())
+    assert take(buckets, 3) == take(Buckets(lengths, tokens, seed, strata), 3), "back to the beginning"
+
+
+def test_strata_take_turns_so_that_each_step_sees_short_and_long_rows() -> None:
+    lengths = random_lengths(3_000)
+    buckets = Buckets(lengths, 200, 0, strata=4)
+    for _ in range(20):
+        means = [lengths[next(buckets), 1].float().mean().item() for _ in range(4)]
+        assert means == sorted(means) and means[0] < 15 < means[-1] - 5
 
 
 @pytest.mark.parametrize("other", [
     Buckets(random_lengths(300, seed=5), 200, 1), Buckets(random_lengths(301), 200, 1),
     Buckets(random_lengths(300), 201, 1), Buckets(random_lengths(300), 200, 2),
+    Buckets(random_lengths(300), 200, 1, strata=2),
 ])  # fmt: skip
 def test_the_state_of_other_batches_is_refused(other: Buckets) -> None:
     buckets = Buckets(random_lengths(300), 200, 1)

@@ -50,7 +50,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty weights": (lambda run: (run / "weights.safetensors").write_bytes(b""), "weights.safetensors cannot be read"),
     "no weights": (lambda run: (run / "weights.safetensors").unlink(), "finish its training first"),
     "another width": (lambda run: edit(run / "config.json", width=4), "does not fit"),
-    "other data": (lambda run: edit(run / "config.json", data="mnist"), "mnist"),
+    "other data": (lambda run: edit(run / "config.json", data="svhn"), "svhn"),
     "no classes": (lambda run: (run / "assets" / "classes.json").unlink(), "classes.json is not there"),
     "odd classes": (lambda run: edit(run / "assets" / "classes.json", classes=3), "classes.json: classes"),
     "odd channels": (lambda run: edit(run / "assets" / "classes.json", channels=-1), "classes.json"),
@@ -95,9 +95,9 @@ def test_a_caption_that_cannot_be_written_is_told(run: Path, capsys: pytest.Capt
 
 def test_an_unknown_data_set_never_means_another_one() -> None:
     config = dawnbench.tiny()
-    config.data = "mnist"  # pyright: ignore[reportAttributeAccessIssue]
+    config.data = "svhn"  # pyright: ignore[reportAttributeAccessIssue]
     for read in (training_sets, the_test_set):
-        with pytest.raises(UserError, match="'mnist'"):
+        with pytest.raises(UserError, match="'svhn'"):
             read(config)
 
 

@@ -10,6 +10,24 @@ from daybreak.engine.config import RunConfig, preset, presets
 from daybreak.engine.errors import UserError
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What the images of a data set are: channels, pixels a side, and classes to tell apart."""
+
+    channels: int
+    side: int
+    classes: int
+
+
+SHAPES = {
+    "digits": Shape(1, 8, 10),
+    "cifar10": Shape(3, 32, 10),
+    "mnist": Shape(1, 28, 10),
+    "emnist-letters": Shape(1, 28, 26),
+}
+UNMIRRORED = ("mnist", "emnist-letters")  # a mirrored b is a d; digits is the toy on which every part can be tried
+
+
 @dataclass(kw_only=True)
 class Config(RunConfig):
     """Train an image classifier fast: a net, an optimizer, and the parts of the recipe that are on."""
@@ -42,8 +60,8 @@ class Config(RunConfig):
         "eval_every": (1, math.inf),
     }
 
-    data: Literal["digits", "cifar10"] = "digits"
-    """Data set: scikit-learn's bundled digits, or CIFAR-10 under DAYBREAK_DATA."""
+    data: Literal["digits", "cifar10", "mnist", "emnist-letters"] = "digits"
+    """Data set: scikit-learn's bundled digits; or CIFAR-10, MNIST or EMNIST-Letters under DAYBREAK_DATA."""
     held_out: int = 200
     """Training images held out for validation; the test set is for `evaluate` alone. 0 trains on all of them."""
     train_on: int = 0
@@ -114,14 +132,20 @@ class Config(RunConfig):
     def check(self) -> None:
         """Raise UserError where fields do not go together."""
         super().check()
+        side = SHAPES[self.data].side
         if self.net == "speed" and self.data == "digits":
             raise UserError("--net speed needs images of 9 pixels and more, and digits have 8: give --net resnet9")
         if self.data == "digits" and (self.blurpool or self.smallest):
             raise UserError(
                 "--blurpool and --smallest need images of 32 pixels, and digits have 8: give --data cifar10"
             )
-        if 0 < self.smallest < 12 or self.smallest % 4:
-            raise UserError(f"--smallest {self.smallest} cannot be: give 0, or 12 to 32 in steps of 4")
+        if self.data in UNMIRRORED and (self.flip != "off" or self.views):
+            raise UserError(
+                "--flip and --views mirror images, and mirrored letters and digits are others or none: "
+                f"give --flip off --no-views with --data {self.data}"
+            )
+        if 0 < self.smallest < 12 or self.smallest % 4 or self.smallest > side:
+            raise UserError(f"--smallest {self.smallest} cannot be: give 0, or 12 to {side} in steps of 4")
         if self.micro_batch and self.batch_size % self.micro_batch:
             raise UserError(
                 f"--batch-size {self.batch_size} is no multiple of --micro-batch {self.micro_batch}: give one that is"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from torch import Tensor
 
 from daybreak.data import images, where
@@ -11,6 +14,13 @@ from daybreak.engine.errors import UserError
 from daybreak.systems.dawnbench.config import Config
 
 SPLIT_SEED = 0  # the held-out images are the same ones in every run, whatever its seed
+
+READERS: dict[str, Callable[[Path, bool], Images]] = {
+    "digits": lambda root, train: digits(train),
+    "cifar10": images.cifar10,
+    "mnist": images.mnist,
+    "emnist-letters": images.emnist_letters,
+}
 
 
 class Rows:
@@ -43,8 +53,8 @@ def test_set(config: Config) -> Images:
 
 
 def _read(config: Config, train: bool) -> Images:
-    if config.data == "digits":
-        return digits(train)
-    if config.data == "cifar10":
-        return images.cifar10(where.root(), train)
-    raise UserError(f"dawnbench trains on digits or cifar10, not on {config.data!r}: give one of these as --data")
+    if config.data not in READERS:
+        raise UserError(
+            f"dawnbench trains on {', '.join(READERS)}, not on {config.data!r}: give one of these as --data"
+        )
+    return READERS[config.data](where.root(), train)

@@ -18,6 +18,7 @@ from daybreak.engine import rundir
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError, need
 from daybreak.systems.dawnbench.clock import LATENCY, Latency, digest
+from daybreak.systems.dawnbench.config import SHAPES
 from daybreak.systems.dawnbench.data import test_set
 from daybreak.systems.dawnbench.predict import Classifier, load
 
@@ -61,7 +62,7 @@ def open_run(run: Path, device: Literal["auto", "cpu"] = "auto") -> Classifier:
     """Open a run on images of one size. Raises UserError for one on ImageNet, whose images come in any shape."""
     classifier = load(run, device)
     if not isinstance(classifier, Classifier):
-        raise UserError(f"{run} is a run on ImageNet: latency is measured of runs on digits or cifar10")
+        raise UserError(f"{run} is a run on ImageNet: latency is measured of runs on {', '.join(SHAPES)}")
     return classifier
 
 

@@ -18,12 +18,11 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.rundir import ASSETS, read_config
 from daybreak.engine.strict import build, read_object
 from daybreak.engine.weights import load_weights
-from daybreak.systems.dawnbench.config import Config
+from daybreak.systems.dawnbench.config import SHAPES, Config
 from daybreak.systems.dawnbench.model import Network, network
-from daybreak.systems.dawnbench.parts import views
+from daybreak.systems.dawnbench.parts import resize, views
 
 EVAL_BATCH = 500
-SIDES = {"digits": 8, "cifar10": 32}  # pixels
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,14 @@ class Classifier:
 
     def __init__(self, config: Config, model: Network, classes: list[str], channels: int, device: Device) -> None:
         self.config, self.model, self.classes, self.channels, self.device = config, model, classes, channels, device
+        self.side = SHAPES[config.data].side
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8 -> probabilities (B, num_classes)."""
+        """Images (B, C, H, W), uint8 -> probabilities (B, num_classes). Other sizes are scaled to the training size."""
+        images = resize(self.device.place(images), self.side)
         with self.device.autocast():
-            return answer(self.model, self.device.place(images), self.config.views).softmax(1)
+            return answer(self.model, images, self.config.views).softmax(1)
 
     def classify(self, paths: str | Path | Sequence[str | Path]) -> list[tuple[str, float]]:
         """Best class of each picture file, and its probability. Pictures are scaled to the training size."""
@@ -57,10 +58,10 @@ class Classifier:
     def _read(self, path: str | Path) -> Tensor:
         if Path(path).is_dir():
             raise UserError(f"{path} is a folder: give picture files, as in {Path(path) / '*.png'}")
-        side = SIDES[self.config.data]
-        picture = open_image(Path(path)).convert("L" if self.channels == 1 else "RGB").resize((side, side))
+        size = (self.side, self.side)
+        picture = open_image(Path(path)).convert("L" if self.channels == 1 else "RGB").resize(size)
         pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-        return pixels.view(side, side, self.channels).permute(2, 0, 1)  # (C, H, W)
+        return pixels.view(*size, self.channels).permute(2, 0, 1)  # (C, H, W)
 
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Any:

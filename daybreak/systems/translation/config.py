@@ -29,6 +29,7 @@ class Config(RunConfig):
         "dropout": (0, 0.9),
         "attention_dropout": (0, 0.9),
         "tokens": (64, math.inf),
+        "strata": (1, 64),
         "lr": (0, 1),
         "warmup_steps": (0, math.inf),
         "label_smoothing": (0, 0.9),
@@ -85,7 +86,9 @@ class Config(RunConfig):
     """Of the Transformer: share of attention weights set to zero while training."""
 
     tokens: int = 4_096
-    """Tokens of a batch, source and target, padding included."""
+    """Tokens of a step, source and target, padding included."""
+    strata: int = 1
+    """Batches that a step consists of, from short sentences to long ones: one of a single length teaches less."""
     lr: float = 2e-3
     """Peak learning rate of Adam."""
     warmup_steps: int = 100
@@ -117,10 +120,10 @@ class Config(RunConfig):
                 f"--hidden-size {self.hidden_size} is no multiple of twice --num-heads {self.num_heads}: "
                 "give one that is"
             )
-        if self.tokens < 2 * self.longest:
+        if self.tokens < 2 * self.longest * self.strata:
             raise UserError(
-                f"--tokens {self.tokens} cannot hold a pair of --longest {self.longest} tokens each: give at least "
-                f"{2 * self.longest}"
+                f"--tokens {self.tokens} in {self.strata} strata cannot hold pairs of --longest {self.longest} tokens "
+                f"each: give at least {2 * self.longest * self.strata}"
             )
 
 

@@ -37,17 +37,19 @@ def train(config: Config) -> Path:
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
         schedule = Schedule(optimizer, lr=learning_rate(config))
-        data = Buckets(pairs.lengths, config.tokens, config.seed)
+        data = Buckets(pairs.lengths, config.tokens // config.strata, config.seed, config.strata)
         average = AveragedModel(net)
         for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data, average=average):
-            rows = next(data)
-            shares = run.device.world if len(rows) >= run.device.world else 1  # too few rows: each rank has all
-            batch = run.device.place(pairs.batch(rows[run.device.rank % shares :: shares]))
-            words = int(pairs.lengths[rows, 1].sum()) / shares  # so that the mean over ranks is that over all words
-            loss = loss_of(model, batch, config.label_smoothing, run.device) / words
-            run.update(optimizer, loss, clip=config.clip or None)
+            parts = [next(data) for _ in range(config.strata)]
+            lengths = pairs.lengths[torch.cat(parts)].sum(0)  # (2,)
+            losses = []
+            for rows in parts:
+                mine, shares = share(rows, run.device)
+                loss = loss_of(model, run.device.place(pairs.batch(mine)), config.label_smoothing, run.device)
+                losses.append(loss * shares * config.strata / lengths[1])  # their mean is that over the step's words
+                run.update(optimizer, losses[-1], clip=config.clip or None, accumulate=config.strata)
             schedule.step()
-            run.log(loss=loss, tokens=int(pairs.lengths[rows].sum()))
+            run.log(loss=torch.stack(losses).mean(), tokens=int(lengths.sum()))
             if run.every(config.eval_every):
                 if step + 1 > config.steps - config.average * config.eval_every:
                     average.update_parameters(net)
@@ -68,6 +70,12 @@ def learning_rate(config: Config) -> Curve:
     if config.schedule == "cosine":
         return warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps)
     return warmup_inverse_sqrt(config.lr, config.warmup_steps)
+
+
+def share(rows: Tensor, device: Device) -> tuple[Tensor, int]:
+    """The rows of a batch that this rank takes, and among how many ranks they are shared: too few, and each has all."""
+    shares = device.world if len(rows) >= device.world else 1
+    return rows[device.rank % shares :: shares], shares
 
 
 def loss_of(model: nn.Module, batch: Batch, label_smoothing: float, device: Device) -> Tensor:

@@ -164,9 +164,10 @@ def recorded(folder: Path, cost_per_hour: float | None = None) -> list[list[Entr
     groups: list[list[Entry]] = []
     for path in sorted(folder.glob("*.json")):
         claim = CLAIMS.get(path.stem)
-        config = PRESETS[claim.preset]() if claim and claim.preset in PRESETS else None
-        if config is not None and config.data in TASKS:
-            groups.append(_entries_of_record(path, config.data, config.preset, cost_per_hour))
+        if claim and claim.preset in PRESETS:
+            data = claim.flags.get("data", PRESETS[claim.preset]().data)
+            if data in TASKS:
+                groups.append(_entries_of_record(path, data, claim.preset, cost_per_hour))
     if not groups:
         raise UserError(f"{folder} has no record of a task of DAWNBench: give a folder such as results/dawnbench")
     return groups
