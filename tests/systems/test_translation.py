@@ -36,7 +36,7 @@ from daybreak.systems.translation.evaluate import by_length, nearest
 from daybreak.systems.translation.look import END_MARK, look
 from daybreak.systems.translation.model import Network, network
 from daybreak.systems.translation.predict import Translator, load
-from daybreak.systems.translation.train import loss_of, mean_loss
+from daybreak.systems.translation.train import loss_of, mean_loss, train
 
 CPU = Device.pick(RunConfig(device="cpu", precision="fp32"))
 KINDS = [("transformer", "none"), ("rnn", "none"), ("rnn", "bahdanau"), ("rnn", "general")]
@@ -93,6 +93,21 @@ def test_mean_loss_does_not_depend_on_the_batches() -> None:
     assert len(in_order(pairs.lengths, config.tokens)) == 1
     assert mean_loss(net, pairs, config, CPU) == pytest.approx(alone / int(pairs.lengths[:, 1].sum()), abs=1e-5)
     assert net.training, "the network's mode was changed"
+
+
+def test_a_step_of_two_strata_is_that_of_all_their_sentences_at_once(tmp_path: Path) -> None:
+    folders = [tmp_path / "whole", tmp_path / "strata"]
+    for folder, tokens, strata in zip(folders, (10_000, 1_680), (1, 2), strict=True):
+        config = small()
+        config.out, config.device, config.precision = str(folder), "cpu", "fp32"
+        config.pairs, config.held_out, config.longest, config.warmup_steps = 30, 10, 100, 0
+        config.tokens, config.strata, config.steps, config.log_every, config.eval_every = tokens, strata, 1, 1, 2
+        train(config)
+    whole, parts = (log_series(folder, "tokens")[1] for folder in folders)
+    assert whole == parts, "a step has other sentences"
+    assert log_series(folders[0], "loss")[1] == pytest.approx(log_series(folders[1], "loss")[1], rel=1e-5)
+    of_whole, of_parts = (load(folder).model.state_dict() for folder in folders)
+    assert all(torch.allclose(of_whole[name], of_parts[name], atol=1e-4) for name in of_whole)
 
 
 def test_translations_do_not_depend_on_how_many_are_made_at_once() -> None:

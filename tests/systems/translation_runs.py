@@ -17,7 +17,7 @@ def config(out: Path) -> Config:
     short = tiny()
     short.out, short.device, short.precision = str(out), "cpu", "fp32"
     short.pairs, short.held_out, short.dropout = 100, 10, 0.0
-    short.hidden_size, short.ff_size, short.longest, short.tokens = 16, 16, 40, 80
+    short.hidden_size, short.ff_size, short.longest, short.tokens, short.strata = 16, 16, 40, 160, 2
     short.steps, short.log_every, short.eval_every = 30, 1, 30
     return short
 
