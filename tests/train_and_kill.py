@@ -1,5 +1,6 @@
-"""``python train_and_kill.py SYSTEM FOLDER``: train ``tiny`` undisturbed, and once more with a kill -9 after the first
-checkpoint. One process imports torch; the trainings are forks of it, since importing costs more than training."""
+"""``python train_and_kill.py SYSTEM FOLDER``: train ``tiny`` of the first loop undisturbed, and with a kill -9 after
+the first checkpoint. One process imports torch; the trainings are forks of it, since importing costs more than
+training."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from daybreak.engine.config import RunConfig
 from daybreak.engine.rundir import CHECKPOINTS
 from daybreak.systems import package, verbs
 
@@ -19,7 +22,7 @@ GIVE_UP = 300.0  # seconds
 
 def main(system: str, folder: Path) -> None:
     torch.set_num_threads(1)
-    package(system).train  # noqa: B018  imports what training needs, once for all forks
+    training(system)  # imports what training needs, once for all forks
     assert wait(fork_training(system, folder / "whole")) == 0
     victim = fork_training(system, folder / "resumed")
     checkpoints = folder / "resumed" / CHECKPOINTS
@@ -33,6 +36,16 @@ def main(system: str, folder: Path) -> None:
     assert wait(fork_training(system, folder / "resumed")) == 0
 
 
+def first_loop(system: str) -> tuple[str, dict[str, Callable[[], RunConfig]]]:
+    """Name and presets of the loop that a system trains by, or begins with."""
+    return next(iter(verbs(system)[0].items()))
+
+
+def training(system: str) -> Callable[[RunConfig], Path]:
+    """The function that runs this loop."""
+    return getattr(package(system), first_loop(system)[0])
+
+
 def fork_training(system: str, out: Path) -> int:
     """Train in a child process; returns its id."""
     sys.stdout.flush()
@@ -41,9 +54,9 @@ def fork_training(system: str, out: Path) -> int:
         return child
     code = 1
     try:
-        config = verbs(system)[0]["train"]["tiny"]()
+        config = first_loop(system)[1]["tiny"]()
         config.out = str(out)
-        package(system).train(config)
+        training(system)(config)
         code = 0
     finally:
         sys.stderr.flush()

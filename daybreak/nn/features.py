@@ -97,6 +97,11 @@ def fit(images: Tensor) -> Tensor:
 
 def feature_net() -> FeatureNet:
     """The net with its weights, in evaluation mode. Raises UserError where their file is not what belongs to it."""
+    if not DIGEST:
+        raise UserError(
+            "this daybreak brings no feature net: train one with daybreak biggan train-features features "
+            "--out runs/features, and give its run directory as --features"
+        )
     content = WEIGHTS.read_bytes() if WEIGHTS.exists() else b""
     if hashlib.sha256(content).hexdigest() != DIGEST:
         raise UserError(f"{WEIGHTS} is not the file that belongs to this daybreak: install daybreak again")

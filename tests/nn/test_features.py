@@ -105,6 +105,12 @@ def test_weights_with_another_digest_are_refused(
         feature_net()
 
 
+def test_without_shipped_weights_the_verb_that_trains_them_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "DIGEST", "")
+    with pytest.raises(UserError, match=r"daybreak biggan train-features features --out .* as --features"):
+        feature_net()
+
+
 # ------------------------------------------------------------------------------- the weights that are shipped
 
 

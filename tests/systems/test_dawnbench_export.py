@@ -214,6 +214,15 @@ def test_flops_of_a_run_say_the_share_of_the_peak(
     assert f"10 images/s: {giga(10 * each)}FLOP/s, {each / 1e6:.0f} % of the peak" in capsys.readouterr().out
 
 
+def test_an_unfinished_run_has_flops_and_no_speed(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("daybreak.systems.dawnbench.flops.peak", lambda *_: 1e9)
+    (run / "result.json").unlink()
+    assert cli.main(["dawnbench", "flops", str(run)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_what_is_neither_preset_nor_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dawnbench", "flops", "cifar11"]) == 2
     assert "cifar11 is no preset (" in capsys.readouterr().err

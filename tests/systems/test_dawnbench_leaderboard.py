@@ -245,6 +245,14 @@ def test_the_command_shows_ours_among_theirs(
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_page_is_never_written_over_its_own_picture(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["dawnbench", "leaderboard", "--page", str(tmp_path / "board.png")]) == 2
+    assert "is no name for a page: end it with .html" in capsys.readouterr().err
+    assert not list(tmp_path.glob("board*"))
+
+
 def test_a_narrow_terminal_cuts_texts_and_no_numbers() -> None:
     lines = [table.header("time"), ["> 13", "5 min 10 s", "$0.0147", "m" * 40, "h" * 90, "Ada", "2019-12-11"]]
     assert table.widths(lines, 300) == [4, 10, 7, 40, 90, 6, 10]

@@ -93,6 +93,20 @@ def test_a_caption_that_cannot_be_written_is_told(run: Path, capsys: pytest.Capt
     assert "confusion.txt could not be written" in capsys.readouterr().err
 
 
+def test_another_systems_run_is_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**stored, "system": "translation"}))
+    assert cli.main(["dawnbench", "classify", str(run), str(tmp_path / "a.png")]) == 2
+    assert "is a run of translation: give a run of dawnbench" in capsys.readouterr().err
+
+
+def test_more_images_than_there_are_cannot_be_trained_on() -> None:
+    config = dawnbench.tiny()
+    config.train_on = 1_237
+    with pytest.raises(UserError, match="--train-on 1237 leaves none out of 1237 images"):
+        training_sets(config)
+
+
 def test_an_unknown_data_set_never_means_another_one() -> None:
     config = dawnbench.tiny()
     config.data = "svhn"  # pyright: ignore[reportAttributeAccessIssue]

@@ -125,7 +125,7 @@ class Config(RunConfig):
     smallest: int = 0
     """Progressive resizing: side of the images at first, growing to the full side; 0 is off."""
     views: bool = False
-    """Average the answers to six views of each image when evaluating."""
+    """Average the answers to six views of each image when evaluating, three of them mirrored."""
     eval_every: int = 50
     """Steps between two validations."""
 
@@ -162,7 +162,7 @@ def tiny() -> Config:
 
 @preset
 def cifar10() -> Config:
-    """CIFAR-10, 45,000 images to train on and 5,000 held out: ten minutes on two cores."""
+    """CIFAR-10 by a plain ResNet-9, 45,000 images to train on and 5,000 held out: six minutes on two cores."""
     return Config(
         data="cifar10",
         held_out=5_000,
@@ -209,7 +209,7 @@ def cifar10_94() -> Config:
 
 @preset
 def cifar10_95() -> Config:
-    """95 % on CIFAR-10: a wider net, for longer; an hour on two cores."""
+    """95 % on CIFAR-10: a wider net, for longer; three quarters of an hour on two cores."""
     config = cifar10_94()
     config.width, config.crop, config.cutout = 96, 4, 8
     config.steps = 1_300

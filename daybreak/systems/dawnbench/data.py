@@ -42,6 +42,10 @@ def training_sets(config: Config) -> tuple[Images, Images | None]:
     train_set, held_out = _read(config, train=True), None
     if config.held_out:
         train_set, held_out = train_set.split(config.held_out, SPLIT_SEED)
+    if config.train_on >= len(train_set):
+        raise UserError(
+            f"--train-on {config.train_on} leaves none out of {len(train_set)} images: give fewer, or 0 for all of them"
+        )
     if config.train_on:
         _, train_set = train_set.split(config.train_on, SPLIT_SEED)
     return train_set, held_out

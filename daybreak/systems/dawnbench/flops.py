@@ -73,8 +73,8 @@ def report(presets: dict[str, Callable[[], RunConfig]], what: str, images_per_se
 
 
 def speed_of(run: Path, config: Any) -> float | None:
-    """Images a second over the whole of a finished run; None where the batches' size changes."""
-    seconds = read_json(run / RESULT).get("seconds")
+    """Images a second over the whole of a run; None where it is unfinished, or the batches' size changes."""
+    seconds = read_json(run / RESULT).get("seconds") if (run / RESULT).exists() else None
     return config.steps * config.batch_size / seconds if seconds and hasattr(config, "batch_size") else None
 
 

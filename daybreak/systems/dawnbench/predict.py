@@ -65,8 +65,10 @@ class Classifier:
 
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Any:
-    """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
+    """Open a run directory. Raises UserError when it is another system's, unfinished or damaged."""
     stored = read_config(run_dir)
+    if stored["system"] != Config.system:
+        raise UserError(f"{run_dir} is a run of {stored['system']}: give a run of {Config.system}")
     if stored["loop"] == "train-imagenet":
         from daybreak.systems.dawnbench.imagenet import predict as imagenet
 

@@ -34,7 +34,8 @@ CLAIMS: dict[str, Claim] = {
         "BERT-mini, pretrained on novels, speeches and reviews for an hour on two cores, guesses masked words",
         "mini",
         {
-            "held_out_masked_accuracy": Target("%", 35.0, ("the most frequent word piece", 5.0)),
+            "held_out_masked_accuracy": Target("%", 35.0, ("without reading the context", 14.0)),
+            "copy_accuracy": Target("%"),
             "unigram_accuracy": Target("%"),
             "held_out_follows_accuracy": Target("%"),
             "held_out_follows_majority": Target("%"),
@@ -46,27 +47,27 @@ CLAIMS: dict[str, Claim] = {
     **twins(
         "sst2", "a film review's phrase is classified as good or bad", "sentences",
         {
-            "glue_dev_accuracy": Target("%", 83.0, ("logistic regression of TF-IDF", 81.4), (TINY, 83.2)),
-            "sentences_test_accuracy": Target("%", floor=("logistic regression of TF-IDF", 81.3)),
+            "glue_dev_accuracy": Target("%", 83.0, ("logistic regression of TF-IDF", 80.8), (TINY, 83.2)),
+            "sentences_test_accuracy": Target("%", floor=("logistic regression of TF-IDF", 82.4)),
         },
     ),
     **twins(
         "mrpc", "paraphrases are told from sentences that only look like it", "sentences",
         {
-            "test_accuracy": Target("%", 72.0, (OVERLAP, 73.6), (TINY, 71.1)),
-            "test_f1": Target("%", 82.0, (OVERLAP, 81.5), (TINY, 81.1)),
+            "test_accuracy": Target("%", 72.0, (OVERLAP, 74.0), (TINY, 71.1)),
+            "test_f1": Target("%", 82.0, (OVERLAP, 81.7), (TINY, 81.1)),
         },
         data="mrpc",
     ),
     **twins(
         "sick", "it is told whether one sentence follows from another, or contradicts it", "sentences",
-        {"test_accuracy": Target("%", 75.0, (OVERLAP, 0.0))},
+        {"test_accuracy": Target("%", 75.0, (OVERLAP, 66.3))},
         data="sick",
     ),
     **twins(
         "stsb-cross", "two sentences that are read together are compared", "sentences",
         {
-            "test_pearson": Target("%", 70.0, (TF_IDF, 66.5), STSB_TINY),
+            "test_pearson": Target("%", 70.0, (TF_IDF, 66.4), STSB_TINY),
             "test_spearman": Target("%", floor=(TF_IDF, 64.7)),
         },
         data="stsb",
@@ -74,7 +75,7 @@ CLAIMS: dict[str, Claim] = {
     **twins(
         "stsb-bi", "two sentences that are read apart are compared by their vectors", "sentences",
         {
-            "test_pearson": Target("%", 68.0, (TF_IDF, 66.5), STSB_TINY),
+            "test_pearson": Target("%", 68.0, (TF_IDF, 66.4), STSB_TINY),
             "test_spearman": Target("%", floor=(TF_IDF, 64.7)),
         },
         data="stsb", encoder="bi",
@@ -86,12 +87,12 @@ CLAIMS: dict[str, Claim] = {
     ),
     **twins(
         "ewt", "the words of English on the web are given their parts of speech", "tags",
-        {"test_accuracy": Target("%", 92.0, ("the most frequent tag of each word", 88.1), ("published taggers", 97.0))},
+        {"test_accuracy": Target("%", 92.0, ("the most frequent tag of each word", 88.0), ("published taggers", 97.0))},
         data="ewt",
     ),
     **twins(
         "conll2003", "the names of people, places and organisations in news are found", "tags",
-        {"testb_f1": Target("%", 75.0, ("names of the training examples", 59.7), ("BERT-base", 92.4))},
+        {"testb_f1": Target("%", 75.0, ("names of the training examples", 59.5), ("BERT-base", 92.4))},
     ),
     **twins(
         "squad", "questions about paragraphs of Wikipedia are answered by a piece of them", "passages",

@@ -86,9 +86,9 @@ class PretrainConfig(RunConfig):
 @preset
 def tiny() -> PretrainConfig:
     """Python's documentation by two small layers: seconds on a laptop, no network needed."""
-    return PretrainConfig(
-        size="tiny", vocabulary=2_000, length=64, tokens=2_048, held_out=200, lr=3e-3, warmup_steps=20,
-        steps=200, eval_every=50, save_every=100, log_every=10,
+    return PretrainConfig(  # it has 59,000 word pieces: many small steps, and more holes than BERT's
+        size="tiny", vocabulary=1_000, length=64, masked=0.3, next_sentence=False, tokens=512, held_out=200, lr=2e-3,
+        warmup_steps=20, steps=400, eval_every=100, save_every=100, log_every=25,
     )  # fmt: skip
 
 
@@ -179,7 +179,9 @@ class FinetuneConfig(RunConfig):
 @preset
 def code_tiny() -> FinetuneConfig:
     """Which words of Python's documentation are code: seconds on a laptop, no network needed."""
-    return FinetuneConfig(length=64, steps=300, eval_every=100, save_every=100, log_every=25, lr=1e-3)
+    return FinetuneConfig(
+        length=64, tokens=1_024, lr=1e-3, warmup_steps=30, steps=200, eval_every=50, save_every=100, log_every=25
+    )
 
 
 @preset

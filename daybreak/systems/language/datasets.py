@@ -19,6 +19,7 @@ from daybreak.systems.language.config import FinetuneConfig, TaskName
 from daybreak.systems.language.examples import Choice, Example, Pair, Question, Tagged, text_of
 from daybreak.systems.language.formats import choices, documents, pairs, pydoc, questions, tags
 from daybreak.systems.language.formats.documents import Document
+from daybreak.systems.language.phrases import hold_out_phrases
 
 logger = logging.getLogger("daybreak")
 SPLIT_SEED = 0  # what is held out is the same in every run
@@ -216,7 +217,7 @@ def _sst2() -> Splits[Pair]:
         test["sentences_test"] = pairs.read_sst2_sentences(_folder("sst2-sentences") / "test.tsv")
     else:
         logger.warning("sst2-sentences is not there: the test set is glue_dev alone")
-    return with_own_val("sst2", pairs.read_sst2(_folder("sst2") / "train.tsv"), test, 2_000)
+    return as_given("sst2", *hold_out_phrases(pairs.read_sst2(_folder("sst2") / "train.tsv"), 700, SPLIT_SEED), test)
 
 
 def _swag() -> Splits[Choice]:

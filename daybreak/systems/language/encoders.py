@@ -32,5 +32,5 @@ def open_encoder(folder: Path) -> tuple[Reader, dict[str, Tensor]]:
 
 
 def is_public(folder: Path) -> bool:
-    """Whether a folder holds a public checkpoint rather than a run."""
-    return "model_type" in read_json(folder / CONFIG)
+    """Whether a folder holds a public checkpoint rather than a run, whose config names its system."""
+    return "system" not in read_json(folder / CONFIG)  # the oldest checkpoints name not even their model

@@ -19,11 +19,13 @@ from daybreak.engine.rundir import SAMPLES, log_series, read_config
 from daybreak.systems.language import datasets
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import PretrainConfig
+from daybreak.systems.language.encoders import is_public
 from daybreak.systems.language.examples import Choice, Example, Pair, Question, Tagged
 from daybreak.systems.language.fill import MaskedLM
 from daybreak.systems.language.floors import floor
+from daybreak.systems.language.formats.documents import Document
 from daybreak.systems.language.masking import Guess
-from daybreak.systems.language.pairs import Document, encode
+from daybreak.systems.language.pairs import encode
 from daybreak.systems.language.predict import load
 from daybreak.systems.language.pretrain import Quiz, masking_of, pairs_of
 from daybreak.systems.language.uses import Finetuned
@@ -36,9 +38,12 @@ SHOWN = 20
 def evaluate(run_dir: str | Path) -> dict[str, float]:
     """The numbers of a run of either loop, in percent, beside those of counting words.
 
-    ``samples/`` gets answers to read. Test examples are read here and nowhere else.
+    ``samples/`` gets answers to read. Test examples are read here and nowhere else. Raises UserError for a public
+    checkpoint, of which nobody knows what it has not read.
     """
     folder = Path(run_dir)
+    if is_public(folder):
+        raise UserError(f"{folder} is a public checkpoint: finetune with --pretrained {folder}, and evaluate that run")
     stored = read_config(folder)
     model = load(folder)
     with disk_errors(folder / SAMPLES):  # before the work, which would be lost
@@ -98,27 +103,36 @@ def _row(example: Example, told: Any) -> tuple[str, str, str]:
 def of_pretraining(model: MaskedLM, config: PretrainConfig, folder: Path) -> dict[str, float]:
     """How well masked word pieces of all held-out rows are guessed, and whether the second sentence follows.
 
-    The floors are ``unigram_accuracy``, of guessing the most frequent word piece of the training text everywhere, and
-    ``held_out_follows_majority``.
+    The floors are ``unigram_accuracy`` and ``copy_accuracy``, as :func:`floors_of`, and ``held_out_follows_majority``.
     """
     corpus = datasets.corpus(config.corpus, config.files)
     reader, net = model.reader, model.net
     pairs, masking = pairs_of(corpus.held_out, reader, config), masking_of(reader, config)
     quiz = Quiz.of(pairs, masking, config.tokens, len(pairs))
-    numbers = quiz.ask(net, model.device)
+    numbers = quiz.ask(net, model.device, follows=config.next_sentence)
     if config.next_sentence:
         numbers["follows_majority"] = 100 * max(pairs.follows.mean(), 1 - pairs.follows.mean())
-    else:
-        del numbers["follows_accuracy"]
-    answers = torch.cat([guess.answers for guess in quiz.guesses])
-    unigram = 100 * (answers == most_frequent(corpus.train, reader)).float().mean().item()
+    floors = floors_of(quiz.guesses, most_frequent(corpus.train, reader), reader.special.mask)
     few = Quiz.of(pairs, masking, config.tokens, SHOWN)
     rows = [row for guess in few.guesses for row in guessed(model, guess)]
     lines = ["text\ttruth\tguess", *("\t".join(row) for row in rows)]
     write_atomic(folder / SAMPLES / "masked.tsv", "".join(f"{line}\n" for line in lines).encode())
-    curve(folder, unigram)
+    curve(folder, floors["copy_accuracy"])
     held_out = {f"held_out_{name}": value for name, value in numbers.items()}
-    return {**held_out, "unigram_accuracy": unigram, "held_out_rows": len(pairs), "masked_pieces": len(answers)}
+    masked = sum(len(guess.places) for guess in quiz.guesses)
+    return {**held_out, **floors, "held_out_rows": len(pairs), "masked_pieces": masked}
+
+
+def floors_of(guesses: Sequence[Guess], frequent: int, mask: int) -> dict[str, float]:
+    """Percent right without reading a word of the context.
+
+    ``unigram_accuracy`` is that of one word piece, the most frequent, everywhere; ``copy_accuracy`` of that one at each
+    [MASK], and elsewhere of what stands there, since a tenth of the chosen pieces are left as they were.
+    """
+    answers = torch.cat([guess.answers for guess in guesses])
+    seen = torch.cat([guess.rows.tokens[guess.places] for guess in guesses])
+    right = {"unigram_accuracy": answers == frequent, "copy_accuracy": answers == seen.where(seen != mask, frequent)}
+    return {name: 100 * each.float().mean().item() for name, each in right.items()}
 
 
 def most_frequent(documents: Sequence[Document], reader: Reader) -> int:
@@ -126,12 +140,12 @@ def most_frequent(documents: Sequence[Document], reader: Reader) -> int:
     return int(np.bincount(encode(documents, reader.tokenizer).pieces).argmax())
 
 
-def curve(folder: Path, unigram: float) -> None:
+def curve(folder: Path, floor: float) -> None:
     """Draw the accuracy while learning, above its floor."""
     steps, values = log_series(folder, "val_masked_accuracy")
     if not steps:
         return
-    lines = {"BERT": (steps, values), "the most frequent word piece": (steps, [unigram] * len(steps))}
+    lines = {"BERT": (steps, values), "without reading the context": (steps, [floor] * len(steps))}
     path = folder / SAMPLES / "masked_accuracy.png"
     draw.curves(lines, path, y_label="percent of masked word pieces", y_span=(0, 10))
     write_atomic(path.with_suffix(".txt"), b"Held-out masked word pieces guessed right while learning\n")

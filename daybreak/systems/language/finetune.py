@@ -41,6 +41,8 @@ def finetune(config: FinetuneConfig) -> Path:
         pairs = any(isinstance(each, Pair) and each.second is not None for each in data_set.train)
         write_learned(run.folder, Learned(data_set.task, list(labels), pairs))
         items, val_items = (task.items(each, start.reader, labels, config) for each in (data_set.train, data_set.val))
+        if (longest := max(item.length for item in items)) > config.tokens:
+            raise UserError(f"an example has {longest} word pieces in all its rows: give --tokens {longest} or more")
         net = task.net(start.bert(config.dropout), labels, config)
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, fused=True)

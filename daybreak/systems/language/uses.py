@@ -112,7 +112,10 @@ class Classifier(Finetuned):
         many: list[Any] = [texts] if isinstance(texts, str | tuple) else list(texts)
         for text in many:
             if isinstance(text, str) == self.learned.pairs:
-                reads = "pairs of sentences: give two" if self.learned.pairs else "single sentences: give one"
+                both = self.learned.pairs
+                reads = (
+                    "pairs of sentences: give two (classify-pair)" if both else "single sentences: give one (classify)"
+                )
                 raise UserError(f"{self.name} classifies {reads}")
         told = self.tell([_pair(text) for text in many])
         return told[0] if isinstance(texts, str | tuple) else told

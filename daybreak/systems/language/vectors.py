@@ -47,7 +47,9 @@ def write(encoder: Encoder, texts: Sequence[str], path: Path, layer: int, poolin
 def show_word(
     encoder: Encoder, texts: Sequence[str], word: str, layer: int, count: int, *, as_json: bool = False
 ) -> None:
-    """Print each occurrence of a word with those nearest to it in the other texts."""
+    """Print each occurrence of a word with those nearest to it in the other texts. Raises UserError without others."""
+    if len(texts) < 2:
+        raise UserError("--word looks for like words in other texts: give two texts or more")
     read = encoder.embed(texts, layer=layer, pooling="words")
     for found in neighbours.of_word(word, read, count):
         if as_json:

@@ -214,20 +214,27 @@ def test_sst2_leaves_out_phrases_that_are_tested_and_does_without_the_second_tes
     monkeypatch.setenv("DAYBREAK_DATA", str(tmp_path))
     folder, whole = tmp_path / "glue" / "SST-2", tmp_path / "glue" / "SST-2-sentences"
     folder.mkdir(parents=True)
-    phrases = "".join(f"phrase {i} \t{i % 2}\n" for i in range(2_100)) + "a test .\t1\na second test\t0\nphrase 7\t1\n"
-    write(folder, "train.tsv", f"sentence\tlabel\n{phrases}")
+    sentences = "".join(f"the film number {i} is one of the best \t{i % 2}\n" for i in range(800))
+    phrases = "".join(f"number {i} is one\t{i % 2}\n" for i in range(800)) + "a test .\t1\na second test\t0\n"
+    write(folder, "train.tsv", f"sentence\tlabel\n{sentences}{phrases}number 7 is - one\t1\n")
     write(folder, "dev.tsv", "sentence\tlabel\nA test \t1\n")
     splits = DATASETS["sst2"].read()
     assert_apart(splits)
-    assert len(splits.val) == 2_000 and 100 <= len(splits.train) <= 102
+    assert len(splits.val) == 700 and all("film" in each.first for each in splits.val)
+    trained = "|" + "|".join(each.first for each in splits.train)
+    left = [
+        {number for number in range(800) if f"{begin}number {number} is" in trained} for begin in ("the film ", "|")
+    ]
+    assert left[0] == left[1] and len(left[0]) == 100
     assert set(splits.test) == {"glue_dev"} and "sst2-sentences is not there" in caplog.text
-    assert "sst2: left out 1 of 2103" in caplog.text
+    assert re.search(r"left out 70[01] of 1603 phrases, which share a sentence", caplog.text)
+    assert "sst2: left out 1 of " in caplog.text
     whole.mkdir()
     write(whole, "test.tsv", "a - second test\t0\n")
     splits = DATASETS["sst2"].read()
     assert_apart(splits)
     assert {name: len(part) for name, part in splits.test.items()} == {"glue_dev": 1, "sentences_test": 1}
-    assert "sst2: left out 2 of 2103" in caplog.text
+    assert "sst2: left out 2 of " in caplog.text
 
 
 def test_swags_validation_file_is_chosen_by_and_tested_on_by_halves(
@@ -284,7 +291,7 @@ def test_code_words_are_split_by_topic_the_same_way_in_every_process() -> None:
 
 
 SIZES = {
-    "sst2": (65_334, 2_000, {"glue_dev": 872, "sentences_test": 1_821}),
+    "sst2": (59_307, 700, {"glue_dev": 872, "sentences_test": 1_821}),
     "cola": (7_932, 600, {"glue_dev": 1_043}),
     "mrpc": (3_669, 400, {"test": 1_725}),
     "sick": (4_440, 495, {"test": 4_927}),

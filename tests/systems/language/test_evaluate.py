@@ -14,8 +14,9 @@ from daybreak.engine.errors import UserError
 from daybreak.metrics.agreement import accuracy
 from daybreak.systems.language import datasets
 from daybreak.systems.language.assets import Reader
-from daybreak.systems.language.evaluate import evaluate, guessed, table
+from daybreak.systems.language.evaluate import evaluate, floors_of, guessed, table
 from daybreak.systems.language.examples import Choice, Pair, Question, Span, Tagged
+from daybreak.systems.language.export import export_public
 from daybreak.systems.language.floors import floor
 from daybreak.systems.language.masking import Guess
 from daybreak.systems.language.model.rows import rows_of
@@ -65,6 +66,13 @@ def test_masked_words_are_counted_beside_the_most_frequent_one(
         assert numbers["held_out_masked_accuracy"] == pytest.approx(accuracy(truths, guesses))
     else:
         pytest.fail("the fixture has more rows than are shown")
+
+
+def test_floors_repeat_what_stands_there_and_guess_the_most_frequent_piece_at_a_mask() -> None:
+    rows = rows_of([[2, 4, 7, 9, 3], [2, 4, 4, 3]], [[0] * 5, [0] * 4])  # type: ignore[list-item]
+    hidden = Guess(rows, torch.tensor([1, 2, 3, 6, 7]), torch.tensor([8, 7, 5, 5, 8]))
+    floors = floors_of([hidden, hidden], frequent=8, mask=4)
+    assert floors == pytest.approx({"unigram_accuracy": 40, "copy_accuracy": 60})
 
 
 def test_whether_sentences_follow_is_told_of_pairs_alone(make_run: MakeRun, texts: tuple[str, ...]) -> None:
@@ -123,6 +131,12 @@ def test_a_run_without_test_examples_is_told_how_to_get_some(
     monkeypatch.setattr(datasets, "load", lambda _: datasets.Loaded(FILMS[:20], FILMS[20:], {}, "classify"))
     with pytest.raises(UserError, match="--test-file"):
         evaluate(make_run("classify"))
+
+
+def test_a_public_checkpoint_is_no_run_to_evaluate(make_run: MakeRun, tmp_path: Path) -> None:
+    export_public(make_run("pretrain"), tmp_path / "public")
+    with pytest.raises(UserError, match=r"public is a public checkpoint: finetune with --pretrained"):
+        evaluate(tmp_path / "public")
 
 
 def test_every_kind_of_example_is_one_line_of_the_table() -> None:

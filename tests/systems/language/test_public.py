@@ -117,6 +117,13 @@ def test_checkpoints_that_came_from_tensorflow_are_read(checkpoint: Path) -> Non
     assert all(each.dtype == torch.float32 for each in read_public(checkpoint).weights.values())
 
 
+def test_the_oldest_checkpoints_do_not_name_their_model(checkpoint: Path) -> None:
+    expected = read_public(checkpoint).weights
+    configure(checkpoint, model_type=None, architectures=None)
+    reader, weights = open_encoder(checkpoint)
+    assert reader.shape == SHAPE and weights.keys() == {n[5:] for n in expected if n.startswith("bert.")}
+
+
 def test_the_case_of_letters_is_what_the_checkpoint_says(checkpoint: Path) -> None:
     (checkpoint / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     reader, _ = open_encoder(checkpoint)

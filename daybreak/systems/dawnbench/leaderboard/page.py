@@ -44,7 +44,12 @@ WORDS = {
 
 
 def page(standings: Sequence[Standing], task: Task, by: str, path: Path) -> Path:
-    """Write the page, and beside it the plot as a PNG of the same name. Returns the page's path."""
+    """Write the page, and beside it the plot as a PNG of the same name. Returns the page's path.
+
+    Raises UserError when there is nobody to show, or the path does not end in .html.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{path} is no name for a page: end it with .html")
     if not standings:
         raise UserError(f"nobody is ranked by {by} in {task.about}: rank by something else")
     title = f"{WORDS[by]}, {task.about}"

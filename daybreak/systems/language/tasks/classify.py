@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from daybreak.metrics.agreement import accuracy, binary_f1, matthews
+from daybreak.metrics.agreement import accuracy, binary_f1, macro_f1, matthews
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import FinetuneConfig
 from daybreak.systems.language.examples import Pair
@@ -75,13 +75,18 @@ def tell(
 
 
 def scores(examples: Sequence[Pair], told: list[Class]) -> dict[str, float]:
-    """Accuracy, and for two classes F1 of the second (GLUE's for MRPC) and Matthews' correlation (for CoLA)."""
+    """Accuracy and the mean F1 of several classes; or of two, F1 of the second for pairs, and Matthews' correlation.
+
+    These are GLUE's metrics: of MRPC, whose second class is ``paraphrase``, and of CoLA, where F1 says little.
+    """
     true, guessed = [str(each.label) for each in examples], [each.label for each in told]
-    numbers = {"accuracy": accuracy(true, guessed)}
     classes = sorted({*true, *guessed})
-    if len(classes) == 2:
-        numbers |= {"f1": binary_f1(true, guessed, classes[1]), "matthews": matthews(true, guessed)}
-    return numbers
+    numbers = {"accuracy": accuracy(true, guessed)}
+    if len(classes) > 2:
+        return {**numbers, "macro_f1": macro_f1(true, guessed)}
+    if any(each.second is not None for each in examples):
+        return {**numbers, "f1": binary_f1(true, guessed, classes[-1])}
+    return {**numbers, "matthews": matthews(true, guessed)}
 
 
 CLASSIFY = Task(labels, items, net, loss, tell, scores)

@@ -21,6 +21,9 @@ from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet
 from daybreak.systems.language.wordpiece import encode_words
 
+AT_ONCE = 256
+"""Sentences whose best tags a CRF looks for at a time."""
+
 
 class Tagger(TaskNet):
     """Tags from the first word piece of each word."""
@@ -97,9 +100,9 @@ def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:
     if not isinstance(crf, CRF):
         return cross_entropy(outputs.float(), batch.targets)
     counts = [count for count in batch.counts if count]
-    emissions, tags = (pad_sequence(list(each.split(counts)), batch_first=True) for each in (outputs, batch.targets))
-    mask = torch.arange(emissions.shape[1]) < torch.tensor(counts)[:, None]
-    return -crf.log_likelihood(emissions, tags, mask.to(outputs.device)).sum() / len(outputs)
+    emissions, mask = _padded(outputs.split(counts))
+    tags = pad_sequence(list(batch.targets.split(counts)), batch_first=True)
+    return -crf.log_likelihood(emissions, tags, mask).sum() / len(outputs)
 
 
 def tell(
@@ -107,11 +110,27 @@ def tell(
 ) -> list[tuple[str, ...]]:
     """A tag for each word."""
     crf = net.crf
-    if not isinstance(crf, CRF):
-        numbers = [output.argmax(-1).tolist() for output in outputs]
-    else:
-        numbers = [crf.decode(each[None], torch.ones(1, len(each)))[0] if len(each) else [] for each in outputs]
+    numbers = decode(crf, outputs) if isinstance(crf, CRF) else [output.argmax(-1).tolist() for output in outputs]
     return [tuple(labels[number] for number in row) for row in numbers]
+
+
+def decode(crf: CRF, outputs: Sequence[Tensor]) -> list[list[int]]:
+    """The CRF's best tags by the scores (words, tags) of each sentence: those of like length at once, on its device."""
+    found: list[list[int]] = [[] for _ in outputs]
+    order = sorted((number for number, each in enumerate(outputs) if len(each)), key=lambda n: len(outputs[n]))
+    for begin in range(0, len(order), AT_ONCE):
+        some = order[begin : begin + AT_ONCE]
+        emissions, mask = _padded([outputs[number].to(crf.start.device) for number in some])
+        for number, row in zip(some, crf.decode(emissions, mask), strict=True):
+            found[number] = row
+    return found
+
+
+def _padded(scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Scores (words, tags) of sentences as a table (B, T, tags), and its mask (B, T), True at words."""
+    table = pad_sequence(list(scores), batch_first=True)
+    counts = torch.tensor([len(each) for each in scores])
+    return table, (torch.arange(table.shape[1]) < counts[:, None]).to(table.device)
 
 
 def scores(examples: Sequence[Tagged], told: list[tuple[str, ...]]) -> dict[str, float]:

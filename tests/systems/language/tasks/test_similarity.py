@@ -1,0 +1,31 @@
+"""Similarity of pairs, read together and apart."""
+
+from __future__ import annotations
+
+import pytest
+from trials import ALIKE, overfit, settled, tell, untrained
+
+from daybreak.systems.language.assets import Reader
+from daybreak.systems.language.examples import Pair
+from daybreak.systems.language.tasks.similarity import SIMILARITY
+
+
+@pytest.mark.parametrize("encoder", ["cross", "bi"])
+def test_similarities_are_learned(encoder: str, reader: Reader) -> None:
+    config = settled(encoder=encoder)
+    trained = overfit(SIMILARITY, ALIKE, reader, config, enough=1e-3)
+    told = tell(SIMILARITY, trained, ALIKE, reader, config)
+    assert trained.loss < 0.01
+    assert told == pytest.approx([each.label for each in ALIKE], abs=0.5)
+    assert SIMILARITY.scores(ALIKE, told)["pearson"] > 98
+
+
+def test_two_sentences_are_as_alike_in_either_order_for_the_bi_encoder(reader: Reader) -> None:
+    config = settled(encoder="bi")
+    trained = untrained(SIMILARITY, ALIKE, reader, config)
+    one, other = (
+        tell(SIMILARITY, trained, pairs, reader, config)
+        for pairs in (ALIKE, [Pair(str(each.second), each.first) for each in ALIKE])
+    )
+    assert one == pytest.approx(other, abs=1e-4)
+    assert one[0] == pytest.approx(5.0, abs=1e-4)  # a sentence and itself
