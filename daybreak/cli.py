@@ -115,10 +115,11 @@ def overview() -> str:
 def system_overview(name: str, loops: dict[str, Any], own: dict[str, Any]) -> str:
     """What ``daybreak <system> --help`` prints."""
     lines = [f"daybreak {name}: {SYSTEMS[name].about}", ""]
+    width = max(map(len, [*own, *(preset for presets in loops.values() for preset in presets)])) + 2
     for loop, presets in loops.items():
         lines += [f"daybreak {name} {loop} [preset] [--flags]; presets, the first is the default:"]
-        lines += [f"  {preset:<12}{first_line(make)}" for preset, make in presets.items()]
-    lines += ["", "other verbs:", *(f"  {verb:<12}{first_line(arguments)}" for verb, arguments in own.items())]
+        lines += [f"  {preset:<{width}}{first_line(make)}" for preset, make in presets.items()]
+    lines += ["", "other verbs:", *(f"  {verb:<{width}}{first_line(arguments)}" for verb, arguments in own.items())]
     example = next(iter(loops))
     return "\n".join([*lines, "", f"daybreak {name} {example} --help shows every flag of {example}"])
 

@@ -19,8 +19,6 @@ from daybreak.metrics.frechet import Moments, frechet
 from daybreak.nn import features
 from daybreak.nn.features import CLASSES, FeatureNet, feature_net, features_of, fit, in_half
 
-shipped = pytest.mark.skipif(not features.DIGEST, reason="the feature net has not been trained: no weights are shipped")
-
 
 def noise(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -105,16 +103,9 @@ def test_weights_with_another_digest_are_refused(
         feature_net()
 
 
-def test_without_shipped_weights_the_verb_that_trains_them_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "DIGEST", "")
-    with pytest.raises(UserError, match=r"daybreak biggan train-features features --out .* as --features"):
-        feature_net()
-
-
 # ------------------------------------------------------------------------------- the weights that are shipped
 
 
-@shipped
 def test_the_shipped_net_reads_digits_it_has_not_seen() -> None:
     assert features.WEIGHTS.stat().st_size < 2_000_000
     unseen = digits(train=False)
@@ -124,7 +115,6 @@ def test_the_shipped_net_reads_digits_it_has_not_seen() -> None:
     assert right > 0.95 * len(unseen)
 
 
-@shipped
 @pytest.mark.realdata
 def test_in_shipped_features_the_distance_of_photographs_grows_with_every_kind_of_damage(
     real_data: Callable[[str], Path],

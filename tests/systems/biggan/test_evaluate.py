@@ -17,7 +17,6 @@ from daybreak.data.toy.digits import digits
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
 from daybreak.metrics.frechet import Moments, frechet
-from daybreak.nn import features
 from daybreak.nn.features import CLASSES
 from daybreak.systems import biggan, dawnbench
 from daybreak.systems.biggan import lens as lenses
@@ -86,14 +85,6 @@ def test_a_folder_is_compared_with_what_was_held_out_of_it(tmp_path: Path, featu
 
 
 # ----------------------------------------------------------------------------- features
-
-
-def test_without_a_feature_net_the_verb_that_trains_one_is_named(
-    digits_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(features, "DIGEST", "")
-    with pytest.raises(UserError, match="train one with daybreak biggan train-features"):
-        evaluate(digits_run)
 
 
 def test_a_run_of_another_kind_is_no_feature_net(digits_run: Path) -> None:
