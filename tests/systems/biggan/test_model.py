@@ -301,6 +301,7 @@ def test_channels_last_changes_nothing_and_stays(deep: bool) -> None:
     assert torch.allclose(discriminator(there, labels), logits, atol=1e-4)
 
 
+@torch.no_grad()
 def test_bf16_is_near_fp32_and_gives_fp32_images_and_logits() -> None:
     generator, discriminator = Generator(SMALL).eval(), Discriminator(SMALL).eval()
     begin(generator, "orthogonal")
