@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from daybreak.engine.errors import UserError, need
+from daybreak.engine.errors import UserError
 from daybreak.engine.files import write_atomic
+from daybreak.engine.onnx import Runtime, check_same, need_onnx, to_graph
 from daybreak.systems.language.fill import MaskedLM
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.pool import mean
@@ -23,8 +23,6 @@ from daybreak.systems.language.tasks.task import TaskNet
 from daybreak.systems.language.uses import Answerer, Finetuned, Similarity, Tagger
 from daybreak.systems.language.wordpiece import write_vocabulary
 
-LARGEST_DIFFERENCE = 1e-4
-"""Between a number of torch's and of onnxruntime's: rounding, and no more."""
 MODEL, VOCABULARY, ABOUT = "model.onnx", "vocab.txt", "about.json"
 INPUTS = ["input_ids", "token_type_ids", "attention_mask"]
 LENGTHS = ((1, 7, 23, 40), (12,), (3, 3))
@@ -114,14 +112,12 @@ def export(run: Path, out: Path) -> Exported:
     Raises UserError, and writes nothing, when a package is missing, the numbers differ, or the run is a tagger whose
     search for the best tags is no part of ONNX.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        need(package, "export")
+    need_onnx()
     model = load(run, device="cpu")
     graph = graph_of(model)
     content = to_onnx(graph)
     difference = max(compare(graph, content, lengths) for lengths in LENGTHS)
-    if not difference <= LARGEST_DIFFERENCE:
-        raise UserError(f"{out} was not written: onnxruntime's outputs differ by {difference:.2g}; please report this")
+    check_same(difference, out, "outputs")
     about = {
         "task": model.learned.task if isinstance(model, Finetuned) else "embed",
         "labels": list(model.labels) if isinstance(model, Finetuned) else [],
@@ -148,37 +144,29 @@ def graph_of(model: MaskedLM | Finetuned) -> Graph:
 def to_onnx(graph: Graph) -> bytes:
     """The ONNX file; batch and length are free."""
     named, same = {0: "batch", 1: "length"}, dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)
-    program = torch.onnx.export(
-        graph.eval(), tuple(inputs_of((7, 5, 6), 8)), input_names=INPUTS, output_names=list(graph.outputs),
-        dynamic_shapes=(named, same, same), dynamo=True, verbose=False,
-    )  # fmt: skip
-    assert program is not None  # only the exporter that writes files itself returns none
-    return program.model_proto.SerializeToString()
+    return to_graph(graph.eval(), inputs_of((7, 5, 6), 8), graph.outputs, (named, same, same))
 
 
-def inputs_of(lengths: Sequence[int], vocabulary: int) -> list[Tensor]:
+def inputs_of(lengths: Sequence[int], vocabulary: int) -> dict[str, Tensor]:
     """Padded rows (B, T) of made-up word pieces, segments and mask; the last third of each row is a second sentence."""
     longest = max(lengths)
     places = torch.arange(longest).expand(len(lengths), longest)
     ends = torch.tensor(lengths)[:, None]
     mask = (places < ends).long()
     tokens = (places * 31 + ends * 17) % vocabulary * mask
-    return [tokens, (places * 3 >= ends * 2).long() * mask, mask]
+    return dict(zip(INPUTS, (tokens, (places * 3 >= ends * 2).long() * mask, mask), strict=True))
 
 
 @torch.no_grad()
 def compare(graph: Graph, content: bytes, lengths: Sequence[int]) -> float:
     """Largest difference between onnxruntime's outputs for padded rows, and torch's for the same without padding."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     fed = inputs_of(lengths, graph.bert.shape.vocabulary)
-    theirs = session.run(list(graph.outputs), {name: each.numpy() for name, each in zip(INPUTS, fed, strict=True)})
-    seen = fed[2].bool()
-    ragged = ([row[of].numpy() for row, of in zip(each, seen, strict=True)] for each in fed[:2])
+    tokens, segments, mask = fed.values()
+    seen = mask.bool()
+    ragged = ([row[of].numpy() for row, of in zip(each, seen, strict=True)] for each in (tokens, segments))
     ours = graph.of(rows_of(*ragged))
-    of_words = [value[seen.numpy()] if value.ndim == 3 else value for value in map(np.asarray, theirs)]
-    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(of_words, ours, strict=True))
+    of_words = [value[seen] if value.ndim == 3 else value for value in Runtime(content)(fed)]
+    return max((a - b).abs().max().item() for a, b in zip(of_words, ours, strict=True))
 
 
 def export_public(run: Path, out: Path) -> list[Path]:

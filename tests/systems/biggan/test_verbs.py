@@ -61,7 +61,7 @@ def test_the_exported_generator_makes_the_same_images(
 def test_an_export_that_differs_is_not_written(
     digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, "LARGEST_DIFFERENCE", -1.0)
+    monkeypatch.setattr("daybreak.engine.onnx.LARGEST_DIFFERENCE", -1.0)
     with pytest.raises(UserError, match="was not written: onnxruntime's images differ by"):
         exporter.export(digits_run, tmp_path / "g.onnx")
     assert not (tmp_path / "g.onnx").exists()

@@ -29,7 +29,7 @@ onnx_is_there = pytest.mark.skipif(
 
 def test_padding_changes_nothing_that_is_said_of_the_rows(make_run: MakeRun) -> None:
     lengths = (1, 7, 23, 40)
-    tokens, segments, mask = inputs_of(lengths, 90)
+    tokens, segments, mask = inputs_of(lengths, 90).values()
     assert mask.sum(1).tolist() == list(lengths) and not tokens[mask == 0].any() and segments.any()
     ragged = (
         [row[: len(of)].numpy() for row, of in zip(each, map(range, lengths), strict=True)]
