@@ -36,7 +36,7 @@ from daybreak.systems.translation.config import Config, transformer
 from daybreak.systems.translation.data import Batch, Pairs, learn_vocabulary, train_and_val
 from daybreak.systems.translation.model import network
 from daybreak.systems.translation.model.transformer import sinusoids
-from daybreak.systems.translation.train import learning_rate, loss_of
+from daybreak.systems.translation.train import learning_rate, loss_of, losses_of
 
 EPOCHS, TURN = 2, 12
 
@@ -128,15 +128,9 @@ class Ours(Side):
         data = Buckets(self.pairs.lengths, self.config.tokens // strata, self.config.seed, strata)
         while data.epochs < EPOCHS:
             parts = [next(data) for _ in range(strata)]
-            lengths = self.pairs.lengths[torch.cat(parts)].sum(0)
-            self.update(self.losses(parts, int(lengths[1])))
-            yield int(lengths.sum())
-
-    def losses(self, parts: list[Tensor], words: int) -> Iterator[Tensor]:
-        """What each part of a step adds to its loss."""
-        for rows in parts:
-            batch = self.device.place(self.pairs.batch(rows))
-            yield loss_of(self.model, batch, self.config.label_smoothing, self.device) / words
+            losses = losses_of(self.model, self.pairs, parts, self.config.label_smoothing, self.device)
+            self.update(loss / strata for loss in losses)
+            yield int(self.pairs.lengths[torch.cat(parts)].sum())
 
     @torch.no_grad()
     def loss(self, pairs: Pairs) -> float:

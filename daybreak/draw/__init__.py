@@ -5,6 +5,7 @@ from __future__ import annotations
 from daybreak.draw.attention import Heads, alignment, heads
 from daybreak.draw.bars import Bars, bars
 from daybreak.draw.charts import confusion, curves
+from daybreak.draw.figure import kind_of
 from daybreak.draw.sheet import grid
 
-__all__ = ["Bars", "Heads", "alignment", "bars", "confusion", "curves", "grid", "heads"]
+__all__ = ["Bars", "Heads", "alignment", "bars", "confusion", "curves", "grid", "heads", "kind_of"]

@@ -33,11 +33,17 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure as a whole, as PNG or SVG by the name's ending. Raises UserError for any other ending."""
+def kind_of(path: Path) -> str:
+    """``png`` or ``svg``, by the name's ending; a verb asks before its work. Raises UserError for any other ending."""
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
         raise UserError(f"{path} is no name for a picture: end it with .png or .svg")
+    return kind
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure as a whole, as PNG or SVG by the name's ending. Raises UserError for any other ending."""
+    kind = kind_of(path)
     content = io.BytesIO()
     figure.savefig(content, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_atomic(path, content.getvalue())

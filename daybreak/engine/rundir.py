@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, cast
 
+from daybreak.engine.config import C, from_json
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, sweep, write_atomic
 
@@ -77,6 +78,19 @@ def read_config(folder: Path) -> dict[str, Any]:
         if not isinstance(stored.get(name), kind):
             raise UserError(f"{folder / CONFIG} has no {name!r}: restore or delete it, or give another --out")
     return stored
+
+
+def config_of(cls: type[C], folder: Path) -> C:
+    """The config of a run, as it is stored. Raises UserError where it is of another system or loop, or damaged."""
+    stored = read_config(folder)
+    if stored["system"] != cls.system:
+        raise UserError(f"{folder} is a run of {stored['system']}: give a run of {cls.system}")
+    if stored["loop"] != cls.loop:
+        raise UserError(f"{folder} is a run of {cls.system} {stored['loop']}: give a run of {cls.system} {cls.loop}")
+    try:
+        return from_json(cls, stored["config"])
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG}: {error}") from error
 
 
 def check_name(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +21,7 @@ from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
 from daybreak.engine.optim import warmup_inverse_sqrt
-from daybreak.engine.rundir import log_series, read_sessions
+from daybreak.engine.rundir import log_series, read_config, read_sessions, write_json
 from daybreak.systems.translation import data
 from daybreak.systems.translation.config import Config, tiny
 from daybreak.systems.translation.data import (
@@ -272,6 +273,9 @@ def test_in_8_bits_nearly_every_word_is_the_same(run: Path) -> None:
     (["--out", "x", "eins"], "--out"),
     (["--file", "nowhere.txt"], "nowhere.txt"),
     (["eins", "--beam", "0"], "beam"),
+    (["eins", "--beam", "1000"], "--beam 1000"),
+    (["eins", "--length-penalty", "-3"], "--length-penalty -3"),
+    (["eins", "--length-penalty", "nan"], "--length-penalty nan"),
 ])  # fmt: skip
 def test_translate_refuses_what_makes_no_sense(
     run: Path, words: list[str], named: str, capsys: pytest.CaptureFixture[str]
@@ -279,6 +283,25 @@ def test_translate_refuses_what_makes_no_sense(
     assert cli.main(["translation", "translate", str(run), *words]) == 2
     mistake = capsys.readouterr().err
     assert named in mistake and len(mistake.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("verb", "words", "named"), [
+    ("attention", ["eins", "--out", "look.png"], "look.png is no name for a page"),
+    ("lengths", ["--out", "table.txt"], "table.txt is no name for a picture"),
+])  # fmt: skip
+def test_a_name_that_cannot_be_written_is_refused_before_the_work(
+    verb: str, words: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["translation", verb, str(tmp_path / "no run"), *words]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_run_of_another_system_is_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    stored = read_config(tmp_path / "run")
+    write_json(tmp_path / "run" / "config.json", {**stored, "system": "language", "loop": "pretrain"})
+    assert cli.main(["translation", "translate", str(tmp_path / "run"), "eins"]) == 2
+    assert "is a run of language: give a run of translation" in capsys.readouterr().err
 
 
 def test_a_line_that_is_not_utf8_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from daybreak.data.images import ImageFolder, Images
-from daybreak.engine.config import from_json
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, write_atomic
-from daybreak.engine.rundir import SAMPLES, read_config
+from daybreak.engine.rundir import SAMPLES, config_of, read_config
 from daybreak.systems.biggan import pictures
 from daybreak.systems.biggan.config import Config
 from daybreak.systems.biggan.data import SPLIT_SEED, test_set, training_set
@@ -47,10 +46,9 @@ def evaluate(
     Raises UserError where the run is unfinished, or a network or a data set is missing.
     """
     folder = Path(run_dir)
-    stored = read_config(folder)
-    if stored["loop"] == FeaturesConfig.loop:
+    if read_config(folder)["loop"] == FeaturesConfig.loop:
         return feature_net.evaluate(folder)
-    config = from_json(Config, stored["config"])
+    config = config_of(Config, folder)
     sampler, data, test = load(folder), training_set(config), some_of(test_set(config), images)
     if len(test) < FEWEST:
         raise UserError(

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from daybreak.draw.sheet import grid
-from daybreak.engine.config import from_json
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import ASSETS, read_config
+from daybreak.engine.rundir import ASSETS, config_of
 from daybreak.engine.strict import build, read_object
 from daybreak.engine.weights import load_weights
 from daybreak.systems.biggan.config import Config
@@ -38,7 +37,7 @@ def read_generator(run_dir: Path) -> tuple[Generator, list[str]]:
 
     Raises UserError when the training is unfinished or files are damaged.
     """
-    config = from_json(Config, read_config(run_dir)["config"])
+    config = config_of(Config, run_dir)
     path = run_dir / ASSETS / CLASSES
     known = build(Classes, read_object(path), str(path))
     if not known.classes or known.channels not in (1, 3):

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from daybreak import draw
-from daybreak.engine.config import from_json
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import read_config
+from daybreak.engine.rundir import config_of
 from daybreak.metrics.coverage import prdc
 from daybreak.metrics.inception import inception_score
 from daybreak.systems.biggan.config import Config
@@ -44,7 +43,7 @@ def curve(run: Path, thresholds: Sequence[float], images: int, features: Path | 
     if len(set(thresholds)) < 2:
         raise UserError("a curve needs at least two thresholds: give more as --thresholds")
     sampler = open_generator(run)
-    test = some_of(test_set(from_json(Config, read_config(run)["config"])), images)
+    test = some_of(test_set(config_of(Config, run)), images)
     if len(test) < FEWEST:
         raise UserError(f"{len(test)} images are too few for a curve: give at least {FEWEST} as --images")
     through = lens(lambda: own_net(features), None, sampler.device)

@@ -134,8 +134,10 @@ class Truncate:
 
     def __call__(self) -> None:
         """A line for each threshold, then the files written."""
+        from daybreak import draw
         from daybreak.systems.biggan.truncation import curve, draw_curve, draw_sheet
 
+        draw.kind_of(self.out)
         sampler, points = curve(self.run, self.thresholds, self.images, self.features)
         print("truncation\tprecision %\trecall %\tclassifier score")
         for p in points:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from daybreak.data.images import Images, open_image
 from daybreak.data.loader import batches
-from daybreak.engine.config import RunConfig, from_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import ASSETS, read_config
+from daybreak.engine.rundir import ASSETS, config_of, read_config
 from daybreak.engine.strict import build, read_object
 from daybreak.engine.weights import load_weights
 from daybreak.systems.dawnbench.config import SHAPES, Config
@@ -66,14 +66,11 @@ class Classifier:
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> Any:
     """Open a run directory. Raises UserError when it is another system's, unfinished or damaged."""
-    stored = read_config(run_dir)
-    if stored["system"] != Config.system:
-        raise UserError(f"{run_dir} is a run of {stored['system']}: give a run of {Config.system}")
-    if stored["loop"] == "train-imagenet":
+    if read_config(run_dir)["loop"] == "train-imagenet":
         from daybreak.systems.dawnbench.imagenet import predict as imagenet
 
         return imagenet.load(run_dir, device)
-    config = from_json(Config, stored["config"])
+    config = config_of(Config, run_dir)
     place = Device.pick(RunConfig(device=device))
     about = read_classes(run_dir / ASSETS / "classes.json")
     model = network(config, about.channels, len(about.classes))

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from daybreak import draw
-from daybreak.engine.config import from_json
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, write_atomic
-from daybreak.engine.rundir import SAMPLES, log_series, read_config
+from daybreak.engine.rundir import SAMPLES, config_of, log_series
 from daybreak.systems.language import datasets
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import PretrainConfig
@@ -44,13 +43,12 @@ def evaluate(run_dir: str | Path) -> dict[str, float]:
     folder = Path(run_dir)
     if is_public(folder):
         raise UserError(f"{folder} is a public checkpoint: finetune with --pretrained {folder}, and evaluate that run")
-    stored = read_config(folder)
     model = load(folder)
     with disk_errors(folder / SAMPLES):  # before the work, which would be lost
         (folder / SAMPLES).mkdir(exist_ok=True)
     if isinstance(model, Finetuned):
         return of_task(model, folder)
-    return of_pretraining(model, from_json(PretrainConfig, stored["config"]), folder)
+    return of_pretraining(model, config_of(PretrainConfig, folder), folder)
 
 
 # ----------------------------------------------------------------------------- fine-tuned

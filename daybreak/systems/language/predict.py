@@ -7,10 +7,10 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
-from daybreak.engine.config import RunConfig, from_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import read_config
+from daybreak.engine.rundir import config_of, read_config
 from daybreak.engine.weights import load_weights
 from daybreak.nn.int8 import in_int8
 from daybreak.systems.language.assets import Reader, read_learned, read_reader
@@ -49,16 +49,12 @@ def load(run_dir: str | Path, device: AnyDevice = "auto", *, int8: bool = False)
         raise UserError(f"--int8 is for a CPU, not for {place.name}: leave it out")
     if is_public(folder):
         return _open_public(folder, place, int8)
-    stored = read_config(folder)
-    if stored["system"] != PretrainConfig.system:
-        raise UserError(f"{folder} is a run of {stored['system']}: give one of {PretrainConfig.system}")
-    reader = read_reader(folder)
-    if stored["loop"] == PretrainConfig.loop:
-        config = from_json(PretrainConfig, stored["config"])
+    if read_config(folder)["loop"] == PretrainConfig.loop:
+        length, reader = config_of(PretrainConfig, folder).length, read_reader(folder)
         net = Pretraining(reader.shape)
         load_weights(net, folder)
-        return MaskedLM(str(folder), reader, _placed(net, place, int8), config.length, place, can_fill=True)
-    learned, config = read_learned(folder), from_json(FinetuneConfig, stored["config"])
+        return MaskedLM(str(folder), reader, _placed(net, place, int8), length, place, can_fill=True)
+    config, reader, learned = config_of(FinetuneConfig, folder), read_reader(folder), read_learned(folder)
     if learned.task not in USES:
         raise UserError(f"{folder} has learned {learned.task!r}, which this daybreak does not know: use a newer one")
     net = TASKS[learned.task].net(Bert(reader.shape), tuple(learned.labels), config)

@@ -30,13 +30,18 @@ SHARES = 1000
 LONGEST_TITLE = 60
 
 
+def check_name(path: Path) -> None:
+    """Raise UserError for the name of a page that does not end in .html."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{path} is no name for a page: end it with .html")
+
+
 def write(seen: Look, path: Path) -> list[Path]:
     """Write the page, and beside it the alignment as a PNG, and all heads as another where there are more than one.
 
     Raises UserError when the path does not end in .html, or the attention is not finite.
     """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{path} is no name for a page: end it with .html")
+    check_name(path)
     rows, columns = seen.axes("cross")
     title = "Where the translation (rows) looked in the sentence (columns)"
     written = [draw.alignment(seen.alignment, rows, columns, path.with_suffix(".png"), title=title)]

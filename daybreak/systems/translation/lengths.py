@@ -15,8 +15,9 @@ from daybreak.systems.translation.predict import Translator, load
 def compare(runs: Sequence[Path], out: Path) -> list[str]:
     """Draw BLEU by length for each run, all test sets together; returns a table, a line a run.
 
-    Raises UserError when the runs translate different sentences.
+    Raises UserError when the runs translate different sentences, or ``out`` names no picture.
     """
+    draw.kind_of(out)
     translators = [load(run) for run in runs]
     corpora = [_all_tests(translator) for translator in translators]
     if any(corpus != corpora[0] for corpus in corpora):

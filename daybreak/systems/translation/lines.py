@@ -26,6 +26,7 @@ def translate_file(translator: Translator, file: Path, out: Path | None, beam: i
     _check_place(out)
     translated = translate(translator, lines, beam, length_penalty, bar=True)
     write_atomic(out, "".join(f"{line}\n" for line in translated).encode())
+    print(f"{out}: {len(lines):,} lines", file=sys.stderr)
 
 
 def translate_input(translator: Translator, beam: int, length_penalty: float) -> None:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from daybreak.data.buckets import in_order
 from daybreak.data.text import read_tokenizer
-from daybreak.engine.config import RunConfig, from_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import ASSETS, read_config
+from daybreak.engine.rundir import ASSETS, config_of
 from daybreak.engine.weights import load_weights
 from daybreak.nn.int8 import Int8Linear, in_int8
 from daybreak.systems.translation.config import Config
@@ -29,6 +29,8 @@ logger = logging.getLogger("daybreak")
 SOURCE_TOKENS, TARGET_TOKENS = "source.json", "target.json"
 TOKENS = 2_048
 """Tokens of source sentences that are decoded together, padding included."""
+WIDEST = 100
+"""Beam: a wider one finds no better translations, and takes minutes a sentence."""
 Progress = Callable[[int], None]
 
 
@@ -69,13 +71,17 @@ class Translator:
             progress: called with the number of pieces done, each time that some are.
 
         Raises:
-            UserError: ``beam`` or ``tokens`` is below 1.
+            UserError: ``beam`` or ``tokens`` is below 1, ``beam`` above 100, or ``length_penalty`` not from 0 to 10.
 
         """
         if isinstance(sentences, str):
             return self.translate([sentences], beam=beam, length_penalty=length_penalty)[0]
         if beam < 1 or tokens < 1:
             raise UserError(f"a beam of {beam} and batches of {tokens} tokens cannot be: both are at least 1")
+        if beam > WIDEST:
+            raise UserError(f"--beam {beam} cannot be: give from 1 to {WIDEST}, of which 5 to 10 do best")
+        if not 0 <= length_penalty <= 10:  # nor is NaN
+            raise UserError(f"--length-penalty {length_penalty:g} cannot be: give from 0 to 10")
         parts = [pieces(self.vocabulary.source, sentence, self.config.longest) for sentence in sentences]
         if long := sum(len(of) > 1 for of in parts):
             logger.warning("translated %d sentences of over %d tokens in pieces", long, self.config.longest)
@@ -125,7 +131,7 @@ def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto", 
 
     Raises UserError when its training is unfinished, its files are damaged, or 8 bits are asked of a GPU.
     """
-    config = from_json(Config, read_config(run_dir)["config"])
+    config = config_of(Config, run_dir)
     assets = Path(run_dir) / ASSETS
     vocabulary = Vocabulary(read_tokenizer(assets / SOURCE_TOKENS), read_tokenizer(assets / TARGET_TOKENS))
     model = network(config, *vocabulary.sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -41,15 +42,12 @@ def train(config: Config) -> Path:
         average = AveragedModel(net)
         for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data, average=average):
             parts = [next(data) for _ in range(config.strata)]
-            lengths = pairs.lengths[torch.cat(parts)].sum(0)  # (2,)
-            losses = []
-            for rows in parts:
-                mine, shares = share(rows, run.device)
-                loss = loss_of(model, run.device.place(pairs.batch(mine)), config.label_smoothing, run.device)
-                losses.append(loss * shares * config.strata / lengths[1])  # their mean is that over the step's words
-                run.update(optimizer, losses[-1], clip=config.clip or None, accumulate=config.strata)
+            losses: list[Tensor] = []
+            for loss in losses_of(model, pairs, parts, config.label_smoothing, run.device):
+                run.update(optimizer, loss, clip=config.clip or None, accumulate=config.strata)
+                losses.append(loss.detach())
             schedule.step()
-            run.log(loss=torch.stack(losses).mean(), tokens=int(lengths.sum()))
+            run.log(loss=torch.stack(losses).mean(), tokens=int(pairs.lengths[torch.cat(parts)].sum()))
             if run.every(config.eval_every):
                 if step + 1 > config.steps - config.average * config.eval_every:
                     average.update_parameters(net)
@@ -76,6 +74,17 @@ def share(rows: Tensor, device: Device) -> tuple[Tensor, int]:
     """The rows of a batch that this rank takes, and among how many ranks they are shared: too few, and each has all."""
     shares = device.world if len(rows) >= device.world else 1
     return rows[device.rank % shares :: shares], shares
+
+
+def losses_of(
+    model: nn.Module, pairs: Pairs, parts: list[Tensor], label_smoothing: float, device: Device
+) -> Iterator[Tensor]:
+    """A loss for each part of a step, so that their mean is the cross entropy over all its words, whatever the part."""
+    words = int(pairs.lengths[torch.cat(parts), 1].sum())
+    for rows in parts:
+        mine, shares = share(rows, device)
+        loss = loss_of(model, device.place(pairs.batch(mine)), label_smoothing, device)
+        yield loss * shares * len(parts) / words
 
 
 def loss_of(model: nn.Module, batch: Batch, label_smoothing: float, device: Device) -> Tensor:

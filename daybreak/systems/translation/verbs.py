@@ -128,10 +128,11 @@ class Attention:
 
     def __call__(self) -> None:
         """Print the translation and the files written."""
-        from daybreak.systems.translation.attention_page import write
+        from daybreak.systems.translation.attention_page import check_name, write
         from daybreak.systems.translation.look import look
         from daybreak.systems.translation.predict import load
 
+        check_name(self.out)
         seen = look(load(self.run), self.sentence, self.translation)
         print("".join(seen.target[:-1]).strip())
         for path in write(seen, self.out):

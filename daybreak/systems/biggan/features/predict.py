@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from daybreak.engine.config import RunConfig, from_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
-from daybreak.engine.rundir import read_config
+from daybreak.engine.rundir import config_of
 from daybreak.engine.weights import load_weights
 from daybreak.nn.features import FeatureNet
 from daybreak.systems.biggan.features.config import FeaturesConfig
@@ -25,7 +25,7 @@ def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") 
 def evaluate(run_dir: str | Path) -> dict[str, float]:
     """Test accuracy in percent on each set that the net was trained on."""
     folder = Path(run_dir)
-    config = from_json(FeaturesConfig, read_config(folder)["config"])
+    config = config_of(FeaturesConfig, folder)
     device = Device.pick(RunConfig(precision="fp32"))
     net = load(folder)
     return {f"{name}_accuracy": accuracy(net, read(name, train=False), device) for name in counts(config)}

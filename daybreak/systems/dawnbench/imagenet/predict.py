@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 
 from daybreak.data.images import open_image
-from daybreak.engine.config import RunConfig, from_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import ASSETS, CONFIG, read_config
+from daybreak.engine.rundir import ASSETS, CONFIG, config_of
 from daybreak.engine.weights import load_weights
 from daybreak.systems.dawnbench.imagenet.config import ImagenetConfig
 from daybreak.systems.dawnbench.imagenet.data import aspects, fit, open_sets, shape_of, to_tensor
@@ -48,7 +48,7 @@ class ImagenetClassifier:
 
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> ImagenetClassifier:
     """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
-    config = from_json(ImagenetConfig, read_config(run_dir)["config"])
+    config = config_of(ImagenetConfig, run_dir)
     place = Device.pick(RunConfig(device=device))
     classes = read_classes(run_dir / ASSETS / "classes.json").classes
     model = ResNet(len(classes), config.width, config.blocks)
