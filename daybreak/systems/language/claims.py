@@ -34,7 +34,7 @@ CLAIMS: dict[str, Claim] = {
         "BERT-mini, pretrained on novels, speeches and reviews for an hour on two cores, guesses masked words",
         "mini",
         {
-            "held_out_masked_accuracy": Target("%", 35.0, ("without reading the context", 14.0)),
+            "held_out_masked_accuracy": Target("%", 35.0, ("without reading the context", 14.9)),
             "copy_accuracy": Target("%"),
             "unigram_accuracy": Target("%"),
             "held_out_follows_accuracy": Target("%"),
