@@ -74,12 +74,11 @@ def main() -> None:
     """Time both sides, print the figures, and write ``results/dawnbench/vs-fastai.json``."""
     arguments = argparse.ArgumentParser(description="Time to 90 % against fastai's fit_one_cycle.")
     arguments.add_argument("--epochs", type=int, default=7, help="of fit_one_cycle")
-    arguments.add_argument("--search", action="store_true", help="try 5 to 8 epochs of fit_one_cycle")
+    arguments.add_argument("--search", action="store_true", help="try 5 epochs, 6, and so on, until fastai gets there")
     arguments.add_argument("--results", type=Path, default=Path("results"))
     given = arguments.parse_args()
     if given.search:
-        for epochs in (5, 6, 7, 8):
-            print(epochs, time_fastai(epochs), flush=True)
+        print(next(epochs for epochs in range(5, 16) if time_fastai(epochs)), "epochs")
         return
     started = time.monotonic()
     ours = time_ours()
@@ -93,7 +92,7 @@ def main() -> None:
         name="vs-fastai",
         claim="the recipe is at 90 % on CIFAR-10 one and a half times sooner than fastai's fit_one_cycle",
         commands=[f"python3 dev.py bench dawnbench_vs_fastai --epochs {given.epochs}"],
-        attempts="one call; the epochs are the fewest of 5 to 8 with which fastai got there",
+        attempts="one call; the epochs are the fewest from 5 on with which fastai got there",
         measurements=[
             Measurement("time_to_90_ratio", "x", [theirs / ours], 1.5, peer="fastai 2.8.12, fit_one_cycle"),
             Measurement("time_to_90", "s", [ours], better="lower"),
@@ -145,7 +144,7 @@ def time_fastai(epochs: int) -> float | None:
         print(f"fastai, lr {rate:.3g}: {100 * right:.2f} % after {at - searched:.0f} s", flush=True)
         if 100 * right >= GOAL:
             return at - searched
-    print(f"fastai: not there after {time.monotonic() - started:.0f} s", flush=True)
+    print(f"fastai: not there after {epochs} epochs, {time.monotonic() - started:.0f} s", flush=True)
     return None
 
 
