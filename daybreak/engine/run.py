@@ -29,10 +29,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from daybreak.engine import checkpoint, rundir, seed
-from daybreak.engine.config import RunConfig, changed_fields, to_json
+from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device, unwrap
 from daybreak.engine.errors import UserError
-from daybreak.engine.files import disk_errors, sweep, write_atomic
+from daybreak.engine.files import disk_errors, write_atomic
 from daybreak.engine.guard import Diverged, Guard, NotFinite, first_bad_gradient
 from daybreak.engine.progress import Progress
 
@@ -130,29 +130,8 @@ class Run:
         return self.folder / name
 
     def _open_folder(self) -> None:
-        stored = {
-            "format": rundir.FORMAT,
-            "system": self.config.system,
-            "preset": self.config.preset,
-            "loop": self.config.loop,
-            "config": to_json(self.config),
-        }
-        rundir.check_name(self.folder)
-        if (self.folder / rundir.CONFIG).exists():
-            before = rundir.read_config(self.folder)
-            if before["system"] != self.config.system or before["loop"] != self.config.loop:
-                raise UserError(f"{self.folder} holds a run of {before['system']} {before['loop']}: give another --out")
-            if rundir.is_finished(self.folder, self.config.steps):
-                raise UserError(f"{self.folder} is finished: give another --out, or start over with --fresh")
-            for name in changed_fields(before["config"], self.config)[:1]:
-                old, new = before["config"].get(name), to_json(self.config).get(name)
-                raise UserError(
-                    f"{self.folder} was begun with {name} = {old}, not {new}: give another --out, or use --fresh"
-                )
-        else:
-            rundir.refuse_foreign(self.folder)
-        sweep(self.folder)
-        rundir.write_json(self.folder / rundir.CONFIG, stored)
+        begun = bool(checkpoint.whole(self.folder / rundir.CHECKPOINTS))
+        rundir.open_folder(self.folder, self.config, begun=begun)
         now = rundir.environment(self.device.name, self.device.precision, torch.get_num_threads(), self.device.world)
         for change in rundir.write_environment(self.folder, now):
             logger.warning(

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, cast
 
-from daybreak.engine.config import C, from_json
+from daybreak.engine.config import C, RunConfig, changed_fields, from_json, to_json
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, sweep, write_atomic
 
@@ -91,6 +91,34 @@ def config_of(cls: type[C], folder: Path) -> C:
         return from_json(cls, stored["config"])
     except UserError as error:
         raise UserError(f"{folder / CONFIG}: {error}") from error
+
+
+def open_folder(folder: Path, config: RunConfig, *, begun: bool) -> None:
+    """Make a run directory ready and store its config. Raises UserError where it is not for a run of this config.
+
+    Args:
+        folder: the run directory, which is there and locked.
+        config: of the run that is to begin, or to go on.
+        begun: whether the run has a checkpoint. Until then nothing is lost, and the config may change.
+
+    """
+    check_name(folder)
+    if not (folder / CONFIG).exists():
+        refuse_foreign(folder)
+    else:
+        before = read_config(folder)
+        if before["system"] != config.system or before["loop"] != config.loop:
+            raise UserError(f"{folder} holds a run of {before['system']} {before['loop']}: give another --out")
+        if is_finished(folder, config.steps):
+            raise UserError(f"{folder} is finished: give another --out, or start over with --fresh")
+        for name in changed_fields(before["config"], config)[: 1 if begun else 0]:
+            old, new = before["config"].get(name), to_json(config).get(name)
+            raise UserError(f"{folder} was begun with {name} = {old}, not {new}: give another --out, or use --fresh")
+    sweep(folder)
+    if not begun:
+        (folder / ENVIRONMENT).unlink(missing_ok=True)  # of a start that came to nothing
+    about = {"format": FORMAT, "system": config.system, "preset": config.preset, "loop": config.loop}
+    write_json(folder / CONFIG, {**about, "config": to_json(config)})
 
 
 def check_name(folder: Path) -> None:

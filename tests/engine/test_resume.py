@@ -45,6 +45,16 @@ def test_a_changed_field_is_refused_by_name(field: str, value: Any, was: str, be
     assert message == f"{begun} was begun with {field} = {was}, not {value}: give another --out, or use --fresh"
 
 
+def test_before_the_first_checkpoint_a_config_may_be_corrected(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no such data"), Run(ToyConfig(out=str(tmp_path / "run"), lr=0.5)):
+        raise RuntimeError("no such data")
+    corrected = ToyConfig(out=str(tmp_path / "run"), steps=20)
+    LOOPS["supervised"](corrected)
+    assert rundir.read_config(tmp_path / "run")["config"]["lr"] == corrected.lr
+    assert len(rundir.read_sessions(tmp_path / "run")) == 1
+    assert "was begun with lr" in refused(ToyConfig(out=str(tmp_path / "run"), steps=30, lr=0.5))
+
+
 def steps_done(folder: Path) -> int:
     return int(checkpoint.whole(folder / rundir.CHECKPOINTS)[-1].name[5:])
 
