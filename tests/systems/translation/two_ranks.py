@@ -1,4 +1,4 @@
-"""``python translation_runs.py FOLDER``: a short training alone, and the same as two ranks, in forks of one process."""
+"""``python two_ranks.py FOLDER``: a short training alone, and the same as two ranks, in forks of one process."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def test_rate_rises_evenly_and_falls_with_the_root_of_the_steps() -> None:
 
 
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
-    driver = Path(__file__).with_name("translation_runs.py")
+    driver = Path(__file__).with_name("two_ranks.py")
     done = subprocess.run([sys.executable, str(driver), str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     one, two = (log_series(tmp_path / name, "loss") for name in ("one", "two"))
