@@ -37,7 +37,7 @@ class Call:
 
 
 def run(system: str, arguments: Any, claims: dict[str, Claim], words: list[str]) -> None:
-    """``daybreak <system> evaluate RUN ... [--record NAME]``: a table, and ``evaluation.json`` in each run."""
+    """``daybreak <system> evaluate RUN ... [--record NAME]``: a line a number, and ``evaluation.json`` in each run."""
     both = make_dataclass("Flags", [("call", OmitArgPrefixes[Call]), ("own", OmitArgPrefixes[arguments])])
     both.__doc__ = arguments.__doc__
     flags = parse(both, words, f"daybreak {system} evaluate")
@@ -53,8 +53,7 @@ def run(system: str, arguments: Any, claims: dict[str, Claim], words: list[str])
             raise UserError(f"{folder} is a run of {found}: use daybreak {found} evaluate")
     numbers = [evaluate_one(folder, flags.own) for folder in call.runs]
     names = list(dict.fromkeys(name for each in numbers for name in each))
-    rows = [[str(f), *(cell(each.get(name)) for name in names)] for f, each in zip(call.runs, numbers, strict=True)]
-    table(["run", *names], rows)
+    table(["", *map(str, call.runs)], [[name, *(cell(each.get(name)) for each in numbers)] for name in names])
     if call.record:
         print(write(record_of(claims[call.record], call, numbers)), file=sys.stderr)
 

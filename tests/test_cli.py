@@ -138,7 +138,10 @@ def test_a_record_shows_its_claim_or_is_refused(tiny_runs: Path, capsys: pytest.
     assert "seed_1 was started as well" in refused(first, *record)
     assert "is of the preset 'tiny'" in refused(first, second, "--record", "cifar10-resnet9-cpu")
     assert "did you mean 'digits-cpu'" in refused(first, "--record", "digits")
+    capsys.readouterr()
     assert cli.main(["dawnbench", "evaluate", first, second, *record]) == 0
+    head, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert head == [first, second] and [len(line) for line in lines] == [3, 3, 3] and lines[0][0] == "test_accuracy"
     written = json.loads(Path("results/dawnbench/digits-cpu.json").read_text())
     assert written["seeds"] == [0, 1] and len(written["measurements"][0]["values"]) == 2
     assert written["commands"][0] == "daybreak dawnbench train tiny --out r --seeds 0 1"
