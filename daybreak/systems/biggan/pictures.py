@@ -66,8 +66,19 @@ def strips(
     seed: int,
     out: Path,
 ) -> Path:
-    """Draw ``n`` ways, a row each, between two classes or between latents of one."""
+    """Draw ``n`` ways, a row each, between two classes or between latents of one; as a film if ``out`` is an MP4."""
+    if filmed := out.suffix.lower() == ".mp4":
+        draw.need_film(out)
     images = sampler.interpolate(classes, steps, n, truncation=truncation, seed=seed)
+    if filmed:
+        return draw.film(there_and_back(images.unflatten(0, (n, steps))).numpy(), out)
     names = [sampler.classes[label] for label in sampler.labels(classes).tolist()]
     ends = {0: names[0], steps - 1: names[-1]}
     return draw.grid(images.numpy(), [ends.get(i % steps, "") for i in range(n * steps)], out, columns=steps)
+
+
+def there_and_back(ways: Tensor) -> Tensor:
+    """Ways (N, steps, C, H, W) -> frames (2 * steps - 2, H, N * W, 3), side by side; the last leads to the first."""
+    frames = ways.permute(1, 3, 0, 4, 2).flatten(2, 3)  # (steps, H, N * W, C)
+    frames = frames.expand(*frames.shape[:3], 3)
+    return torch.cat([frames, frames[1:-1].flip(0)])

@@ -95,8 +95,8 @@ class Interpolate:
     """Run directory; or the safetensors file of a published generator."""
     classes: Positional[tuple[str, ...]]
     """Two classes, by name or number; of one, the way goes between two latents."""
-    steps: int = 10
-    """Images of a way."""
+    steps: int | None = None
+    """Images of a way; default: 10, and 60 of a film."""
     n: int = 4
     """Ways, a row each."""
     truncation: float | None = None
@@ -104,7 +104,7 @@ class Interpolate:
     seed: int = 0
     """Of the latents."""
     out: Path = Path("interpolation.png")
-    """Picture to write, .png or .svg."""
+    """Picture to write, .png or .svg; or .mp4, a film that goes there and back."""
 
     def __call__(self) -> None:
         """Print the file."""
@@ -114,7 +114,9 @@ class Interpolate:
         from daybreak.systems.biggan.predict import open_generator
 
         sampler = open_generator(self.run)
-        print(strips(sampler, self.classes, self.steps, self.n, self.truncation, self.seed, self.out))
+        usual = 60 if self.out.suffix.lower() == ".mp4" else 10
+        steps = usual if self.steps is None else self.steps
+        print(strips(sampler, self.classes, steps, self.n, self.truncation, self.seed, self.out))
 
 
 @dataclass

@@ -33,9 +33,10 @@ def test_grid_interpolate_and_truncate_draw(
     verbs.Interpolate(run=digits_run, classes=("1", "2"), out=tmp_path / "i.png")()
     verbs.Interpolate(run=digits_run, classes=("1",), out=tmp_path / "j.png")()
     verbs.Truncate(run=digits_run, thresholds=(0.3, 1.0), images=20, features=features_run, out=tmp_path / "t.png")()
+    verbs.Interpolate(run=digits_run, classes=("1", "2"), n=2, steps=3, out=tmp_path / "w.mp4")()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[0] for line in lines[3:6]] == ["truncation", "0.3", "1"]
-    for name in ("g.png", "i.png", "j.png", "t.png", "t_sheet.png"):
+    for name in ("g.png", "i.png", "j.png", "t.png", "t_sheet.png", "w.mp4"):
         assert (tmp_path / name).stat().st_size > 1_000 and str(tmp_path / name) in lines
 
 
@@ -70,6 +71,7 @@ def test_an_export_that_differs_is_not_written(
 def test_mistakes_are_told_in_one_sentence(digits_run: Path, tmp_path: Path) -> None:
     for verb, words in (
         (verbs.Interpolate(run=digits_run, classes=()), "needs one class or two"),
+        (verbs.Interpolate(run=digits_run, classes=("1", "2"), steps=0), "not 2 in 0"),
         (verbs.Interpolate(run=digits_run, classes=("1", "2", "3")), "not 3 in 10"),
         (verbs.Sample(run=digits_run, classes=("11",)), "there is no class '11'"),
         (verbs.Sample(run=tmp_path / "nowhere"), "is no run directory of daybreak"),
