@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.engine.device import Device
-from daybreak.engine.rundir import commit_of
+from daybreak.engine.rundir import commit_of, is_finished
 from daybreak.report.records import Mark, Measurement, Record, write
 from daybreak.systems.dawnbench import cifar10_94, load, train
 from daybreak.systems.dawnbench.config import Config
@@ -130,7 +130,8 @@ def measure(variant: Variant, seed: int) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         config.out = f"{folder}/run"
         before = time.process_time()
-        train(config)
+        if not is_finished(train(config), config.steps):
+            raise SystemExit("stopped: nothing is measured of a training that was not finished")
         seconds = time.process_time() - before
         held_out = training_sets(config)[1]
         assert held_out is not None

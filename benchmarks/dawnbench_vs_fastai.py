@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import fastai.callback.all  # gives a Learner lr_find, fit_one_cycle and no_bar
+import fastai.callback.all  # noqa: F401  gives a Learner lr_find, fit_one_cycle and no_bar
 import torch
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders

@@ -26,6 +26,7 @@ from itertools import product
 from pathlib import Path
 
 from daybreak.engine.device import Device
+from daybreak.engine.rundir import is_finished
 from daybreak.report.records import Measurement, Record, write
 from daybreak.systems.dawnbench import Config, load, train
 from daybreak.systems.dawnbench.data import training_sets
@@ -73,7 +74,8 @@ def measure(schedule: str, epochs: int, seed: int, lr: float, decay: float) -> t
     with tempfile.TemporaryDirectory() as folder:
         config.out = f"{folder}/run"
         before = time.process_time()
-        train(config)
+        if not is_finished(train(config), config.steps):
+            raise SystemExit("stopped: nothing is measured of a training that was not finished")
         seconds = time.process_time() - before
         held_out = training_sets(config)[1]
         assert held_out is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -9,14 +10,21 @@ from safetensors.torch import load as parse_tensors
 from torch import Tensor, nn
 
 from daybreak.engine.errors import UserError
-from daybreak.engine.rundir import CONFIG, WEIGHTS
+from daybreak.engine.rundir import CONFIG, WEIGHTS, is_finished, read_config
+
+logger = logging.getLogger("daybreak")
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors by name, on the CPU. Raises UserError for weights that are missing, cut short or unreadable."""
+    """The tensors by name, on the CPU; a run that was stopped early is told.
+
+    Raises UserError for weights that are missing, cut short or unreadable.
+    """
     path = folder / WEIGHTS
     if not path.exists():
         raise UserError(f"{folder} has no {WEIGHTS} yet: finish its training first")
+    if not is_finished(folder, read_config(folder)["config"]["steps"]):
+        logger.warning("%s was stopped before its last step; these are the weights it had then", folder)
     try:
         return parse_tensors(path.read_bytes())
     except (SafetensorError, OSError) as error:

@@ -18,6 +18,7 @@ from toys import LOOPS, ToyConfig
 from daybreak.engine import checkpoint, rundir
 from daybreak.engine.errors import UserError
 from daybreak.engine.run import Run
+from daybreak.engine.weights import read_weights
 
 
 @pytest.fixture
@@ -230,3 +231,11 @@ def test_folders_for_pictures_and_assets(tmp_path: Path) -> None:
     with Run(ToyConfig(out=str(tmp_path))) as run:
         assert run.samples == tmp_path / "samples" and run.samples.is_dir()
         assert run.assets == tmp_path / "assets" and run.assets.is_dir()
+
+
+def test_weights_of_a_stopped_run_are_told_to_be_that(
+    begun: Path, undisturbed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_weights(undisturbed("supervised")) and not caplog.records
+    assert read_weights(begun)
+    assert f"{begun} was stopped before its last step" in caplog.text

@@ -71,6 +71,24 @@ def test_a_table_tells_measured_target_floor_anchor_machine_date_and_command(roo
     assert f"    {RECORD.commands[0]}\n" in text
 
 
+def test_what_is_measured_of_several_things_has_a_row_a_thing(root):
+    recipe = Mark("the recipe", 84.0)
+    measured = [
+        Measurement("the_recipe_accuracy", "%", [84.0]), Measurement("the_recipe_seconds", "s", [50.0], better="lower"),
+        Measurement("no_crop_accuracy", "%", [83.0], anchor=recipe),
+        Measurement("no_crop_seconds", "s", [49.0], better="lower"),
+    ]  # fmt: skip
+    parts = dataclasses.replace(RECORD, name="cifar10-94", measurements=measured, headline=False)
+    write(parts, root / "results")
+    made.tables(root)
+    lines = readme(root).read_text().splitlines()
+    assert "|  | accuracy | seconds |" in lines and "| no crop | 83 % (1 seed) | 49 s (1 seed) |" in lines
+    goal = dataclasses.replace(measured[2], target=82.0)  # has to be shown, and a row a thing has no place for it
+    write(dataclasses.replace(parts, measurements=[*measured[:2], goal, measured[3]]), root / "results")
+    made.tables(root)
+    assert "82 %, met" in readme(root).read_text()
+
+
 def test_what_stands_around_a_table_stays(root):
     text = readme(root).read_text()
     assert text.startswith(f"# Title\n\n{OPEN}\n")

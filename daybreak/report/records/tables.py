@@ -126,13 +126,37 @@ def _block(record: Record, link: str) -> list[str]:
     return [
         f"**{claim}** ([record]({Path(link).as_posix()}): {_machine(record)}, {record.date})",
         "",
-        _row(HEADER),
-        _row(["---"] * len(HEADER)),
-        *(_row(_cells(record, measurement)) for measurement in record.measurements),
+        *(_grid(record) or _list(record)),
         "",
         *(f"    {command}".replace("\n", " ") for command in record.commands),
         "",
     ]
+
+
+def _list(record: Record) -> list[str]:
+    """A row for each measurement."""
+    return [_row(HEADER), _row(["---"] * len(HEADER)), *(_row(_cells(record, m)) for m in record.measurements)]
+
+
+def _grid(record: Record) -> list[str]:
+    """A row for each of several things of which the same is measured: ``THING_accuracy``, ``THING_seconds``.
+
+    Empty where the record is not of that kind, or anything else stands beside its measurements than one of the things.
+    """
+    things: dict[str, dict[str, Measurement]] = {}
+    for m in record.measurements:
+        thing, _, what = m.metric.rpartition("_")
+        things.setdefault(thing, {})[what] = m
+    columns, named = {tuple(each) for each in things.values()}, {words(thing) for thing in things}
+    if len(things) < 2 or len(columns) > 1 or any(_stands_beside(m, named) for m in record.measurements):
+        return []
+    head = ["", *columns.pop()]
+    rows = ([_plain(words(thing)), *(_measured(record, m) for m in each.values())] for thing, each in things.items())
+    return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
+
+
+def _stands_beside(m: Measurement, named: set[str]) -> bool:
+    return m.target is not None or bool(m.floor or m.peer) or (m.anchor is not None and m.anchor.what not in named)
 
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:
