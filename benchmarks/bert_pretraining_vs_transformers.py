@@ -37,7 +37,7 @@ from daybreak.systems.language.config import PretrainConfig, mini
 from daybreak.systems.language.masking import Guess, Masking
 from daybreak.systems.language.model.heads import Pretraining
 from daybreak.systems.language.pairs import Pairs
-from daybreak.systems.language.pretrain import Quiz, learn_to_read, mark, masking_of, pairs_of
+from daybreak.systems.language.pretrain import Quiz, learn_to_read, mark, masking_of, pairs_of, quiz_of
 from daybreak.systems.language.shape import to_public
 
 TURN, TURNS, LR = 8, 12, 5e-4
@@ -77,8 +77,8 @@ def read(vocabulary: int) -> tuple[Material, Pretraining]:
     config.vocabulary, config.precision = vocabulary, "bf16"
     text = datasets.corpus(config.corpus)
     reader = learn_to_read(text.train, config)
-    masking = masking_of(reader, config)
-    quiz = Quiz.of(pairs_of(text.held_out, reader, config), masking, config.tokens, config.held_out)
+    masking = masking_of(reader, config.masked)
+    quiz = quiz_of(pairs_of(text.held_out, reader, config), reader, config.tokens, config.held_out)
     pairs = pairs_of(text.train, reader, config)
     torch.manual_seed(0)
     return Material(config, pairs, masking, quiz, to_public(reader.shape)), Pretraining(reader.shape)

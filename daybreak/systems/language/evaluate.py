@@ -26,7 +26,7 @@ from daybreak.systems.language.formats.documents import Document
 from daybreak.systems.language.masking import Guess
 from daybreak.systems.language.pairs import encode
 from daybreak.systems.language.predict import load
-from daybreak.systems.language.pretrain import Quiz, masking_of, pairs_of
+from daybreak.systems.language.pretrain import pairs_of, quiz_of
 from daybreak.systems.language.uses import Finetuned
 from daybreak.systems.language.wordpiece import INSIDE, MASK
 
@@ -105,13 +105,13 @@ def of_pretraining(model: MaskedLM, config: PretrainConfig, folder: Path) -> dic
     """
     corpus = datasets.corpus(config.corpus, config.files)
     reader, net = model.reader, model.net
-    pairs, masking = pairs_of(corpus.held_out, reader, config), masking_of(reader, config)
-    quiz = Quiz.of(pairs, masking, config.tokens, len(pairs))
+    pairs = pairs_of(corpus.held_out, reader, config)
+    quiz = quiz_of(pairs, reader, config.tokens, len(pairs))
     numbers = quiz.ask(net, model.device, follows=config.next_sentence)
     if config.next_sentence:
         numbers["follows_majority"] = 100 * max(pairs.follows.mean(), 1 - pairs.follows.mean())
     floors = floors_of(quiz.guesses, most_frequent(corpus.train, reader), reader.special.mask)
-    few = Quiz.of(pairs, masking, config.tokens, SHOWN)
+    few = quiz_of(pairs, reader, config.tokens, SHOWN)
     rows = [row for guess in few.guesses for row in guessed(model, guess)]
     lines = ["text\ttruth\tguess", *("\t".join(row) for row in rows)]
     write_atomic(folder / SAMPLES / "masked.tsv", "".join(f"{line}\n" for line in lines).encode())

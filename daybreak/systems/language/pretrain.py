@@ -25,6 +25,9 @@ from daybreak.systems.language.pairs import Pairs, draw_pairs, encode, running_r
 from daybreak.systems.language.shape import shape_of
 from daybreak.systems.language.wordpiece import learn_wordpiece, special_tokens
 
+ASKED = 0.15
+"""Share of a held-out text's word pieces that are to be guessed: BERT's (section 3.1), so that runs compare."""
+
 
 def pretrain(config: PretrainConfig) -> Path:
     """Pretrain an encoder. Returns the run directory; run again, it resumes."""
@@ -33,8 +36,9 @@ def pretrain(config: PretrainConfig) -> Path:
         write_json(run.assets / "data.json", {"digest": corpus.digest})
         reader = learn_to_read(corpus.train, config)
         write_reader(run.folder, reader)
-        pairs, masking = pairs_of(corpus.train, reader, config), masking_of(reader, config)
-        quiz = Quiz.of(pairs_of(corpus.held_out, reader, config), masking, config.tokens, config.held_out)
+        pairs = pairs_of(corpus.train, reader, config)
+        masking = masking_of(reader, config.masked, config.whole_words)
+        quiz = quiz_of(pairs_of(corpus.held_out, reader, config), reader, config.tokens, config.held_out)
         net = Pretraining(reader.shape, config.dropout)
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
@@ -74,10 +78,14 @@ def pairs_of(documents: list[Document], reader: Reader, config: PretrainConfig) 
     return running_rows(text, special, config.length)
 
 
-def masking_of(reader: Reader, config: PretrainConfig) -> Masking:
-    """How to mask."""
-    special, begins = special_tokens(reader.tokenizer), begins_words(reader.tokenizer)
-    return Masking(special, begins, config.masked, config.whole_words)
+def masking_of(reader: Reader, share: float, whole_words: bool = False) -> Masking:
+    """How to mask that share of the word pieces."""
+    return Masking(special_tokens(reader.tokenizer), begins_words(reader.tokenizer), share, whole_words)
+
+
+def quiz_of(pairs: Pairs, reader: Reader, tokens: int, most: int) -> Quiz:
+    """Up to ``most`` rows, with as much to guess as BERT had, whatever is masked in training."""
+    return Quiz.of(pairs, masking_of(reader, ASKED), tokens, most)
 
 
 @dataclass
