@@ -14,16 +14,18 @@ machine is busy for all of them alike. Stopped, and called again with the same `
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from daybreak.engine.device import Device
-from daybreak.engine.rundir import commit_of, is_finished
+from daybreak.engine.rundir import is_finished
 from daybreak.report.records import Mark, Measurement, Record, write
+from daybreak.report.records.rows import Rows
 from daybreak.systems.dawnbench import cifar10_94, load, train
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.data import training_sets
@@ -83,47 +85,18 @@ def main() -> None:
     given = arguments.parse_args()
     chosen = [variant for variant in VARIANTS if not given.only or variant.name in given.only]
     done = Rows(given.rows)
+    results: dict[str, list[dict[str, float]]] = {variant.name: [] for variant in chosen}
     for seed in given.seeds:
         for variant in chosen:
-            row = done.find(variant, seed) or done.add(variant, seed, *measure(variant, seed))
+            row = done.get(variant.name, seed, partial(measure, variant, seed))
+            results[variant.name].append(row)
             print(f"{seed} {variant.name:<34}{row['accuracy']:8.2f} % {row['seconds']:8.1f} CPU s", flush=True)
     if not given.only:
-        results = {v.name: [done.pair(v, seed) for seed in given.seeds] for v in chosen}
-        print(write(record(results, given.seeds, sum(row["wall"] for row in done.rows)), given.results))
+        print(write(record(results, given.seeds), given.results))
 
 
-class Rows:
-    """What was measured so far: a file with a line for each training, or no file."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.commit, _ = commit_of(Path(__file__).parent.parent)
-        self.rows = [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
-        if others := {row["commit"] for row in self.rows} - {self.commit}:
-            raise SystemExit(f"{path} has rows of commit {others.pop()}: go on there, or begin another file")
-
-    def find(self, variant: Variant, seed: int) -> dict[str, Any] | None:
-        """What was measured of a variant, or None."""
-        return next((row for row in self.rows if (row["name"], row["seed"]) == (variant.name, seed)), None)
-
-    def add(self, variant: Variant, seed: int, accuracy: float, seconds: float, wall: float) -> dict[str, Any]:
-        """Keep a row."""
-        row = {"name": variant.name, "seed": seed, "accuracy": accuracy, "seconds": seconds, "wall": wall}
-        self.rows.append(row | {"commit": self.commit})
-        if self.path:
-            with self.path.open("a") as file:
-                file.write(json.dumps(self.rows[-1]) + "\n")
-        return row
-
-    def pair(self, variant: Variant, seed: int) -> tuple[float, float]:
-        """Accuracy and CPU seconds."""
-        row = self.find(variant, seed)
-        assert row is not None
-        return row["accuracy"], row["seconds"]
-
-
-def measure(variant: Variant, seed: int) -> tuple[float, float, float]:
-    """Held-out accuracy in percent, the CPU seconds of training, and the seconds of all."""
+def measure(variant: Variant, seed: int) -> dict[str, float]:
+    """Held-out ``accuracy`` in percent, the CPU ``seconds`` of training, and the ``wall`` seconds of all."""
     started = time.monotonic()
     config = configured(variant, seed)
     six_views, config.views = config.views, False  # training ends with a validation, which is not what is timed
@@ -136,7 +109,8 @@ def measure(variant: Variant, seed: int) -> tuple[float, float, float]:
         held_out = training_sets(config)[1]
         assert held_out is not None
         logits = predictions(load(Path(config.out)).model, held_out, Device.pick(config), six_views=six_views)
-    return accuracy(logits, held_out.labels), seconds, time.monotonic() - started
+    right, wall = accuracy(logits, held_out.labels), time.monotonic() - started
+    return {"accuracy": right, "seconds": seconds, "wall": wall}
 
 
 def configured(variant: Variant, seed: int) -> Config:
@@ -154,12 +128,12 @@ def configured(variant: Variant, seed: int) -> Config:
     return config
 
 
-def record(results: dict[str, list[tuple[float, float]]], seeds: list[int], seconds: float) -> Record:
+def record(results: dict[str, list[dict[str, float]]], seeds: list[int]) -> Record:
     """Accuracy and CPU seconds of every variant, the recipe's beside them."""
-    whole, whole_seconds = (sum(values) / len(values) for values in zip(*results["the recipe"], strict=True))
+    whole, whole_seconds = (mean(row[name] for row in results["the recipe"]) for name in ("accuracy", "seconds"))
     measurements: list[Measurement] = []
-    for name, values in results.items():
-        accuracies, times = (list(column) for column in zip(*values, strict=True))
+    for name, rows in results.items():
+        accuracies, times = ([row[number] for row in rows] for number in ("accuracy", "seconds"))
         slug = name.replace(",", "").replace("(", "").replace(")", "").replace(" ", "_").lower()
         of = Mark("the recipe", round(whole, 2))
         measurements.append(Measurement(f"{slug}_accuracy", "%", accuracies, anchor=of, how=name))
@@ -170,10 +144,10 @@ def record(results: dict[str, list[tuple[float, float]]], seeds: list[int], seco
         name="parts",
         claim=f"what each part of the recipe is worth on {TRAINED:,} images of CIFAR-10 in {EPOCHS} epochs",
         commands=["python3 dev.py bench dawnbench_parts --seeds " + " ".join(map(str, seeds))],
-        attempts="one call, all seeds are listed",
+        attempts="all seeds are listed; --rows keeps what is measured, to go on in another call",
         measurements=measurements,
         seeds=seeds,
-        seconds=seconds,
+        seconds=sum(row["wall"] for rows in results.values() for row in rows),
     )
 
 
