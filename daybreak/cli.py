@@ -6,14 +6,13 @@ torch, so that help, lists and mistakes are answered at once.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from daybreak import __version__
-from daybreak.engine.errors import UserError
+from daybreak.engine.errors import UserError, unknown
 from daybreak.systems import SYSTEMS, claims, verbs
 
 COMMANDS = {
@@ -86,13 +85,6 @@ def parse(arguments: Any, words: list[str], program: str, default: Any = None) -
 
     extra = {} if default is None else {"default": default}
     return tyro.cli(arguments, args=words, prog=program, **extra)
-
-
-def unknown(what: str, word: str, names: Iterable[str]) -> str:
-    """A sentence for a word that is none of ``names``, with the nearest one."""
-    names = list(names)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"{word!r} is no {what} " + (f"(did you mean {near[0]!r}?)" if near else f"(there are {', '.join(names)})")
 
 
 def overview() -> str:

@@ -15,9 +15,8 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from daybreak.cli import unknown
 from daybreak.engine import chapter, rundir
-from daybreak.engine.errors import UserError
+from daybreak.engine.errors import UserError, unknown
 from daybreak.engine.files import disk_errors
 from daybreak.systems import SYSTEMS
 from daybreak.tables import cell, table

@@ -13,11 +13,11 @@ from typing import Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from daybreak.cli import parse, unknown
+from daybreak.cli import parse
 from daybreak.engine import rundir
 from daybreak.engine.claim import Claim, Target
 from daybreak.engine.config import to_json
-from daybreak.engine.errors import UserError
+from daybreak.engine.errors import UserError, unknown
 from daybreak.report.page import page
 from daybreak.report.records import Mark, Measurement, Record, write
 from daybreak.systems import verbs

@@ -12,9 +12,9 @@ from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
-from daybreak.cli import parse, unknown
+from daybreak.cli import parse
 from daybreak.engine.config import RunConfig, to_json
-from daybreak.engine.errors import UserError
+from daybreak.engine.errors import UserError, unknown
 from daybreak.engine.rundir import RESULT, clear, is_finished, read_json
 from daybreak.systems import package
 

@@ -31,7 +31,7 @@ AT_ONCE = [
     (["dawnbench", "train", "--device", "gpu"], 2, "gpu"),
     (["dawnbench", "train", "--lr", "nan"], 2, "from 0 to 100"),
     (["dawnbench", "evaluate"], 2, "needs a run directory"),
-    (["data", "prepare", "cifar"], 2, "did you mean cifar10?"),
+    (["data", "prepare", "cifar"], 2, "did you mean 'cifar10'?"),
     (["demo", "--only", "nothing"], 2, "dawnbench"),
     (["compare"], 2, "needs run directories"),
     (["report", "nowhere"], 2, "nowhere"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daybreak.engine.errors import UserError
+from daybreak.engine.errors import UserError, unknown
 from daybreak.engine.files import disk_errors
 
 
@@ -84,9 +83,7 @@ def find(name: str) -> DataSet:
     """The data set of that name. Raises UserError with the nearest one for an unknown name."""
     names = [data_set.name for data_set in catalogue()]
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise UserError(f"there is no data set {name!r}: {meant}")
+        raise UserError(unknown("data set", name, names))
     return catalogue()[names.index(name)]
 
 

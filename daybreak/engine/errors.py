@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -13,3 +15,10 @@ def need(module: str, extra: str) -> None:
     """Raise :class:`UserError` naming the ``extra`` to install when ``module`` is not there."""
     if importlib.util.find_spec(module) is None:
         raise UserError(f"{module} is not installed; get it with: pip install 'daybreak[{extra}]'")
+
+
+def unknown(what: str, word: str, names: Iterable[str]) -> str:
+    """A sentence for a word that is none of ``names``, with the nearest one."""
+    names = list(names)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"{word!r} is no {what} " + (f"(did you mean {near[0]!r}?)" if near else f"(there are {', '.join(names)})")

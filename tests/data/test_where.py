@@ -140,9 +140,9 @@ def test_a_set_is_there_when_all_its_files_are_zipped_or_not(tmp_path: Path) -> 
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="there is no data set 'cifar-10': did you mean cifar10"):
+    with pytest.raises(UserError, match=r"'cifar-10' is no data set \(did you mean 'cifar10'"):
         where.find("cifar-10")
-    with pytest.raises(UserError, match="'zzz': there are digits, mnist,"):
+    with pytest.raises(UserError, match=r"'zzz' is no data set \(there are digits, mnist,"):
         where.prepare("zzz", Path("nowhere"))
 
 
