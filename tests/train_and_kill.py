@@ -9,9 +9,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from children import end_of, fork
 
 from daybreak.engine.config import RunConfig
 from daybreak.engine.rundir import CHECKPOINTS
@@ -23,17 +25,17 @@ GIVE_UP = 300.0  # seconds
 def main(system: str, folder: Path) -> None:
     torch.set_num_threads(1)
     training(system)  # imports what training needs, once for all forks
-    assert wait(fork_training(system, folder / "whole")) == 0
-    victim = fork_training(system, folder / "resumed")
+    assert end_of(fork(partial(train_tiny, system, folder / "whole"))) == 0
+    victim = fork(partial(train_tiny, system, folder / "resumed"))
     checkpoints = folder / "resumed" / CHECKPOINTS
     until = time.monotonic() + GIVE_UP
     while not list(checkpoints.glob("step_*")) and time.monotonic() < until:
         time.sleep(0.002)
     time.sleep(0.02)
     os.kill(victim, signal.SIGKILL)
-    if wait(victim) == -signal.SIGKILL:
+    if end_of(victim) == -signal.SIGKILL:
         (folder / "resumed" / "killed").touch()
-    assert wait(fork_training(system, folder / "resumed")) == 0
+    assert end_of(fork(partial(train_tiny, system, folder / "resumed"))) == 0
 
 
 def first_loop(system: str) -> tuple[str, dict[str, Callable[[], RunConfig]]]:
@@ -46,26 +48,10 @@ def training(system: str) -> Callable[[RunConfig], Path]:
     return getattr(package(system), first_loop(system)[0])
 
 
-def fork_training(system: str, out: Path) -> int:
-    """Train in a child process; returns its id."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        config = first_loop(system)[1]["tiny"]()
-        config.out = str(out)
-        training(system)(config)
-        code = 0
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def wait(child: int) -> int:
-    """Exit code of a child, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def train_tiny(system: str, out: Path) -> None:
+    config = first_loop(system)[1]["tiny"]()
+    config.out = str(out)
+    training(system)(config)
 
 
 if __name__ == "__main__":

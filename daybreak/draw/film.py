@@ -18,9 +18,14 @@ SMALLEST = 256
 """Pixels: lower frames are enlarged by a whole number, so that their pixels can be seen."""
 
 
+def is_film(path: Path) -> bool:
+    """Whether the name is one of an MP4."""
+    return path.suffix.lower() == ENDING
+
+
 def need_film(path: Path) -> None:
     """Raise UserError, before the work, where the name is not one of an MP4 or PyAV is missing."""
-    if path.suffix.lower() != ENDING:
+    if not is_film(path):
         raise UserError(f"{path} is no name for a film: end it with {ENDING}")
     need("av", "video")
 

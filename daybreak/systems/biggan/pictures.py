@@ -67,7 +67,7 @@ def strips(
     out: Path,
 ) -> Path:
     """Draw ``n`` ways, a row each, between two classes or between latents of one; as a film if ``out`` is an MP4."""
-    if filmed := out.suffix.lower() == ".mp4":
+    if filmed := draw.is_film(out):
         draw.need_film(out)
     images = sampler.interpolate(classes, steps, n, truncation=truncation, seed=seed)
     if filmed:

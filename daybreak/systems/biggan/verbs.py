@@ -110,11 +110,12 @@ class Interpolate:
         """Print the file."""
         if not self.classes:
             raise UserError("daybreak biggan interpolate needs one class or two, as in: interpolate runs/digits 3 8")
+        from daybreak.draw import is_film
         from daybreak.systems.biggan.pictures import strips
         from daybreak.systems.biggan.predict import open_generator
 
         sampler = open_generator(self.run)
-        usual = 60 if self.out.suffix.lower() == ".mp4" else 10
+        usual = 60 if is_film(self.out) else 10
         steps = usual if self.steps is None else self.steps
         print(strips(sampler, self.classes, steps, self.n, self.truncation, self.seed, self.out))
 

@@ -1,9 +1,10 @@
-"""A finished run on CIFAR-10 as it lies on the disk, without the minutes of training it."""
+"""A run of two steps; and a finished one on CIFAR-10 as it lies on the disk, without the minutes of training it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,27 @@ from typing import Any
 import pytest
 
 from daybreak.engine.config import to_json
+from daybreak.systems import dawnbench
 from daybreak.systems.dawnbench.config import cifar10
 
 SESSION = {
     "daybreak": "0.1.0", "commit": "0123456789abcdef", "torch": "2.15.0", "device": "cpu", "precision": "fp32",
     "processor": "Some(R) Processor", "cores": 2, "threads": 2, "world": 1, "started": "2026-11-22T10:00:00+00:00",
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of ``tiny``, two steps long: not to be written to."""
+    config = dawnbench.tiny()
+    config.out, config.steps = str(tmp_path_factory.mktemp("trained") / "run"), 2
+    return dawnbench.train(config)
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it, to damage."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,10 @@ from daybreak.systems.dawnbench.imagenet import train
 from daybreak.systems.dawnbench.imagenet.config import ImagenetConfig, imagenet_tiny
 from daybreak.systems.dawnbench.imagenet.data import PhasedBatches
 from daybreak.systems.dawnbench.imagenet.train import train_imagenet
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+from children import end_of, fork, two_ranks
 
 PHASE_ENDS = [3, 6, 9]
 EVAL_BATCH = 10  # of 80 pictures: whole batches for one process and for two
@@ -33,23 +36,14 @@ def config(out: Path) -> ImagenetConfig:
     return short
 
 
-def fork(out: Path, env: dict[str, str] | None = None, die_in_step: int = -1) -> int:
-    """Train in a child process, which ends by kill -9 in the step asked for; returns its id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.environ.update(env or {})
-        if die_in_step >= 0:
-            die_at(die_in_step)
+def killed(out: Path, step: int) -> int:
+    """Train in a child process that ends by kill -9 in this step; returns its exit code."""
+
+    def work() -> None:
+        die_at(step)
         train_imagenet(config(out))
-        code = 0
-    except BaseException:  # noqa: BLE001  this process must end here, not in its parent's code
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+
+    return end_of(fork(work))
 
 
 def die_at(step: int) -> None:
@@ -63,28 +57,14 @@ def die_at(step: int) -> None:
     PhasedBatches.__next__ = dying
 
 
-def end_of(child: int) -> int:
-    """Exit code of a child, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def ranks(out: Path) -> list[int]:
-    """Both processes of one job, as torchrun starts them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    env = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [fork(out, {**env, "RANK": str(rank)}) for rank in range(2)]
-
-
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     train.EVAL_BATCH = EVAL_BATCH
     train_imagenet(config(folder / "one"))
-    assert [end_of(rank) for rank in ranks(folder / "two")] == [0, 0]
-    assert end_of(fork(folder / "killed", die_in_step=4)) == -signal.SIGKILL  # goes on from 2: into the second phase
-    assert end_of(fork(folder / "killed", die_in_step=7)) == -signal.SIGKILL  # goes on from 6: where the third begins
-    assert end_of(fork(folder / "killed")) == 0
+    assert two_ranks(partial(train_imagenet, config(folder / "two"))) == [0, 0]
+    assert killed(folder / "killed", step=4) == -signal.SIGKILL  # goes on from 2: into the second phase
+    assert killed(folder / "killed", step=7) == -signal.SIGKILL  # goes on from 6: where the third begins
+    assert end_of(fork(partial(train_imagenet, config(folder / "killed")))) == 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,19 +26,6 @@ onnx_is_there = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
     reason="needs the extra named export",
 )
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = dawnbench.tiny()
-    config.out, config.steps = str(tmp_path_factory.mktemp("trained") / "run"), 2
-    return dawnbench.train(config)
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    """A trained run to work in."""
-    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 class SwitchingConv(nn.Conv2d):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,19 +19,6 @@ from daybreak.engine.weights import load_weights, read_weights
 from daybreak.systems import dawnbench
 from daybreak.systems.dawnbench.data import test_set as the_test_set
 from daybreak.systems.dawnbench.data import training_sets
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = dawnbench.tiny()
-    config.out, config.steps = str(tmp_path_factory.mktemp("trained") / "run"), 2
-    return dawnbench.train(config)
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    """A trained run to damage."""
-    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def edit(path: Path, **values: object) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 
 from daybreak.systems.translation.config import Config, tiny
 from daybreak.systems.translation.train import train
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+from children import two_ranks
 
 
 def config(out: Path) -> Config:
@@ -22,33 +24,10 @@ def config(out: Path) -> Config:
     return short
 
 
-def fork(out: Path, env: dict[str, str]) -> int:
-    """Train in a child process; returns its id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.environ.update(env)
-        train(config(out))
-        code = 0
-    except BaseException:  # noqa: BLE001  this process must end here, not in its parent's code
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
 def main(folder: Path) -> None:
     """Train alone, then as two ranks; raises SystemExit when one of them fails."""
     train(config(folder / "one"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    job = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    children = [fork(folder / "two", {**job, "RANK": str(rank)}) for rank in range(2)]
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    if any(codes):
+    if any(codes := two_ranks(partial(train, config(folder / "two")))):
         raise SystemExit(f"ranks ended with {codes}")
 
 
