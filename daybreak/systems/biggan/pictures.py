@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from daybreak import draw
+from daybreak.engine.errors import UserError
 from daybreak.engine.files import write_atomic
 from daybreak.systems.biggan.predict import Asked, Sampler
 from daybreak.systems.biggan.sample import COLUMNS, MOST_ROWS
@@ -69,6 +70,8 @@ def strips(
     """Draw ``n`` ways, a row each, between two classes or between latents of one; as a film if ``out`` is an MP4."""
     if filmed := draw.is_film(out):
         draw.need_film(out)
+    elif out.suffix.lower() not in SHEETS:
+        raise UserError(f"{out} is no name for a picture or a film: end it with .png, .svg or .mp4")
     images = sampler.interpolate(classes, steps, n, truncation=truncation, seed=seed)
     if filmed:
         return draw.film(there_and_back(images.unflatten(0, (n, steps))).numpy(), out)

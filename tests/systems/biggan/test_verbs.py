@@ -73,6 +73,7 @@ def test_mistakes_are_told_in_one_sentence(digits_run: Path, tmp_path: Path) -> 
         (verbs.Interpolate(run=digits_run, classes=()), "needs one class or two"),
         (verbs.Interpolate(run=digits_run, classes=("1", "2"), steps=0), "not 2 in 0"),
         (verbs.Interpolate(run=digits_run, classes=("1", "2", "3")), "not 3 in 10"),
+        (verbs.Interpolate(run=digits_run, classes=("1", "2"), out=tmp_path / "w.gif"), ".png, .svg or .mp4"),
         (verbs.Sample(run=digits_run, classes=("11",)), "there is no class '11'"),
         (verbs.Sample(run=tmp_path / "nowhere"), "is no run directory of daybreak"),
         (verbs.Sample(run=tmp_path / "nowhere.safetensors"), "there is no"),
