@@ -96,7 +96,7 @@ def main() -> None:
         name="vs-fastai",
         claim="the recipe is at 90 % on CIFAR-10 one and a half times sooner than fastai's fit_one_cycle",
         commands=[f"python3 dev.py bench dawnbench_vs_fastai --epochs {given.epochs} --threads {given.threads}"],
-        attempts="one call; the epochs are those given, found by earlier calls to be the fewest with which fastai got there",
+        attempts="one call; earlier ones found the epochs given to be the fewest with which fastai gets there",
         measurements=[
             Measurement("time_to_90_ratio", "x", [theirs / ours], 1.5, peer="fastai 2.8.12, fit_one_cycle"),
             Measurement("time_to_90", "s", [ours], better="lower"),
