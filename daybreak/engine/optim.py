@@ -108,59 +108,6 @@ def _cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * part))
 
 
-class Muon(Optimizer):
-    """SGD with Nesterov momentum whose steps on filters and matrices are made orthogonal.
-
-    Parameters of two dimensions and more, as (out, everything else), move by ``lr`` times the orthogonal matrix
-    nearest to their momentum, and are kept at the norm sqrt(out): the scale of a filter before a norm means nothing.
-    Groups with ``orthogonal`` off, and one-dimensional parameters, take plain Nesterov steps with decay towards zero.
-    Jordan et al., "Muon" (2024); the norm as in Jordan's airbench for CIFAR-10.
-    """
-
-    def __init__(
-        self, params: Any, lr: float, *, momentum: float = 0.6, weight_decay: float = 0.0, orthogonal: bool = True
-    ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "orthogonal": orthogonal}
-        super().__init__(params, defaults)
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move every parameter that has a gradient."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
-
-    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        orthogonal = group["orthogonal"] and parameter.dim() > 1
-        if not orthogonal and group["weight_decay"]:
-            gradient = gradient.add(parameter, alpha=group["weight_decay"])
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].mul_(group["momentum"]).add_(gradient)
-        ahead = gradient.add(momentum, alpha=group["momentum"])
-        if orthogonal:
-            ahead = orthogonalise(ahead.flatten(1)).view(parameter.shape)
-            parameter.mul_(len(parameter) ** 0.5 / parameter.square().sum().sqrt())
-        parameter.add_(ahead, alpha=-group["lr"])
-
-
-def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
-    """(m, n) -> about U V^T of its singular value decomposition, by Newton and Schulz's iteration of degree five.
-
-    The coefficients are Jordan's (2024): after three steps singular values from about 0.03 of the largest on lie
-    between 0.5 and 1.3, which is as good for training as exactly 1.
-    """
-    a, b, c = 3.4445, -4.7750, 2.0315
-    wide = matrix.t() if matrix.shape[0] > matrix.shape[1] else matrix
-    x: Tensor = wide / (wide.square().sum().sqrt() + 1e-7)
-    for _ in range(steps):
-        square = x @ x.t()
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.t() if matrix.shape[0] > matrix.shape[1] else x
-
-
 class EMA:
     """Exponential moving average of a module's weights; buffers are copied.
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from daybreak.engine.optim import Curve, Muon, Schedule, inverse_momentum, one_cycle
+from daybreak.engine.muon import Muon
+from daybreak.engine.optim import Curve, Schedule, inverse_momentum, one_cycle
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network
 from daybreak.systems.dawnbench.parts import progressive_size

@@ -89,8 +89,10 @@ class Config(RunConfig):
     """Tokens of a step, source and target, padding included."""
     strata: int = 1
     """Batches that a step consists of, from short sentences to long ones: one of a single length teaches less."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW; or Muon for matrices, and that for the rest."""
     lr: float = 2e-3
-    """Peak learning rate of Adam."""
+    """Peak learning rate."""
     warmup_steps: int = 100
     """Steps over which the learning rate rises."""
     schedule: Literal["inverse-sqrt", "cosine"] = "cosine"
@@ -98,7 +100,7 @@ class Config(RunConfig):
     label_smoothing: float = 0.1
     """Probability mass moved from the true token to all tokens."""
     weight_decay: float = 0.0
-    """AdamW's decay of matrices."""
+    """Decay of matrices."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     average: int = 1

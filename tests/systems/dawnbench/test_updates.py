@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from daybreak.engine.errors import UserError
-from daybreak.engine.optim import Muon
+from daybreak.engine.muon import Muon
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.model import Network, network
 from daybreak.systems.dawnbench.updates import linear, optimizer_of, parameter_groups, schedule_of, steps

@@ -20,7 +20,7 @@ from daybreak.data.toy.numbers import numbers
 from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
-from daybreak.engine.optim import warmup_inverse_sqrt
+from daybreak.engine.optim import Schedule, warmup_inverse_sqrt
 from daybreak.engine.rundir import log_series, read_config, read_sessions, write_json
 from daybreak.systems.translation import data
 from daybreak.systems.translation.config import Config, tiny
@@ -37,7 +37,7 @@ from daybreak.systems.translation.evaluate import by_length, nearest
 from daybreak.systems.translation.look import END_MARK, look
 from daybreak.systems.translation.model import Network, network
 from daybreak.systems.translation.predict import Translator, load
-from daybreak.systems.translation.train import loss_of, mean_loss, train
+from daybreak.systems.translation.train import learning_rate, loss_of, mean_loss, optimizer_of, train
 
 CPU = Device.pick(RunConfig(device="cpu", precision="fp32"))
 KINDS = [("transformer", "none"), ("rnn", "none"), ("rnn", "bahdanau"), ("rnn", "general")]
@@ -59,17 +59,20 @@ def untrained(config: Config) -> tuple[Network, Vocabulary]:
     return network(config, *vocabulary.sizes), vocabulary
 
 
-@pytest.mark.parametrize(("model", "attention"), KINDS)
-def test_five_sentences_can_be_learned_by_heart(model: str, attention: str) -> None:
+@pytest.mark.parametrize(("model", "attention", "muon"), [*((*kind, False) for kind in KINDS), (*KINDS[0], True)])
+def test_five_sentences_can_be_learned_by_heart(model: str, attention: str, muon: bool) -> None:
     config = small(model, attention)
+    config.optimizer, config.lr, config.warmup_steps, config.steps = "muon" if muon else "adamw", 1e-2, 0, 400
     net, vocabulary = untrained(config)
     pairs = vocabulary.encode(PAIRS)
     batch = pairs.batch(torch.arange(5))
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    optimizer = optimizer_of(net, config)
+    schedule = Schedule(optimizer, lr=learning_rate(config))
     for _ in range(200):
         optimizer.zero_grad()
-        loss_of(net, batch, 0.0, CPU).backward()
+        (loss_of(net, batch, 0.0, CPU) / int(pairs.lengths[:, 1].sum())).backward()
         optimizer.step()
+        schedule.step()
     translator = Translator(config, net, vocabulary, CPU)
     assert translator.translate(PAIRS.source) == PAIRS.target
     assert translator.translate(PAIRS.source, beam=1) == PAIRS.target
