@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.adamw import adamw
+
+from daybreak.engine.optim import decay_groups
 
 
 class Muon(Optimizer):
@@ -84,6 +86,13 @@ class MuonAdamW(Optimizer):
             amsgrad=False, beta1=group["betas"][0], beta2=group["betas"][1], lr=group["lr"],
             weight_decay=group["weight_decay"], eps=1e-8, maximize=False,
         )  # fmt: skip
+
+
+def adamw_or_muon(module: nn.Module, name: Literal["adamw", "muon"], weight_decay: float) -> Optimizer:
+    """AdamW with the Transformer's second beta, or :class:`MuonAdamW`; a Schedule sets the learning rate."""
+    if name == "muon":
+        return MuonAdamW(matrix_groups(module, weight_decay), lr=0.0)
+    return AdamW(decay_groups(module, weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
 def matrix_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

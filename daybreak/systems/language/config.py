@@ -63,12 +63,14 @@ class PretrainConfig(RunConfig):
     """Word pieces a step."""
     dropout: float = 0.0
     """Share of activations set to zero while training; a text that is read few times needs none."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW; or Muon for matrices, and that for the rest."""
     lr: float = 1e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises."""
     weight_decay: float = 0.01
-    """AdamW's decay of matrices."""
+    """Decay of matrices."""
     clip: float = 0.5
     """Largest norm of the gradient."""
     eval_every: int = 500

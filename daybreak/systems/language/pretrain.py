@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from daybreak.data.buckets import Buckets, in_order
 from daybreak.engine.device import Device
-from daybreak.engine.optim import Schedule, decay_groups, warmup_cosine
+from daybreak.engine.muon import adamw_or_muon
+from daybreak.engine.optim import Schedule, warmup_cosine
 from daybreak.engine.run import Run
 from daybreak.engine.rundir import write_json
 from daybreak.systems.language import datasets
@@ -41,7 +42,7 @@ def pretrain(config: PretrainConfig) -> Path:
         quiz = quiz_of(pairs_of(corpus.held_out, reader, config), reader, config.tokens, config.held_out)
         net = Pretraining(reader.shape, config.dropout)
         model = run.device.wrap(net)
-        optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
+        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
         data = Buckets(torch.from_numpy(pairs.lengths)[:, None], config.tokens, config.seed)
         for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data):

@@ -157,8 +157,8 @@ def rnn() -> Config:
 def transformer() -> Config:
     """Multi30k by a Transformer."""
     return Config(
-        data="multi30k", vocab_size=6_000, hidden_size=256, num_layers=3, num_heads=4, ff_size=1_024, dropout=0.3,
-        strata=4, lr=1.5e-3, warmup_steps=400, steps=2_340, eval_every=234, average=3,
+        data="multi30k", vocab_size=6_000, hidden_size=256, num_layers=3, num_heads=4, ff_size=1_024, dropout=0.2,
+        strata=4, optimizer="muon", lr=4e-3, warmup_steps=100, steps=2_106, eval_every=234, average=3,
     )  # fmt: skip
 
 

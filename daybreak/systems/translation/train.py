@@ -15,8 +15,8 @@ from daybreak.data.buckets import Buckets, in_order
 from daybreak.data.text import PAD, save_tokenizer
 from daybreak.engine.device import Device, unwrap
 from daybreak.engine.files import write_atomic
-from daybreak.engine.muon import MuonAdamW, matrix_groups
-from daybreak.engine.optim import Curve, Schedule, decay_groups, warmup_cosine, warmup_inverse_sqrt
+from daybreak.engine.muon import adamw_or_muon
+from daybreak.engine.optim import Curve, Schedule, warmup_cosine, warmup_inverse_sqrt
 from daybreak.engine.run import Run
 from daybreak.engine.rundir import write_json
 from daybreak.metrics.bleu import bleu, exact_match
@@ -37,7 +37,7 @@ def train(config: Config) -> Path:
         pairs, val_pairs = (vocabulary.encode(sentences).up_to(config.longest) for sentences in (corpus, val))
         net = network(config, *vocabulary.sizes)
         model = run.device.wrap(net)
-        optimizer = optimizer_of(net, config)
+        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
         schedule = Schedule(optimizer, lr=learning_rate(config))
         data = Buckets(pairs.lengths, config.tokens // config.strata, config.seed, config.strata)
         average = AveragedModel(net)
@@ -62,13 +62,6 @@ def train(config: Config) -> Path:
                 )
         run.save_weights(average.module if average.n_averaged else net)
     return run.folder
-
-
-def optimizer_of(net: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Adam with the paper's second beta, or Muon for the matrices and that for the rest."""
-    if config.optimizer == "muon":
-        return MuonAdamW(matrix_groups(net, config.weight_decay), lr=0.0)
-    return torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(config: Config) -> Curve:

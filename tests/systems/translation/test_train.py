@@ -20,6 +20,7 @@ from daybreak.data.toy.numbers import numbers
 from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
+from daybreak.engine.muon import adamw_or_muon
 from daybreak.engine.optim import Schedule, warmup_inverse_sqrt
 from daybreak.engine.rundir import log_series, read_config, read_sessions, write_json
 from daybreak.systems.translation import data
@@ -37,7 +38,7 @@ from daybreak.systems.translation.evaluate import by_length, nearest
 from daybreak.systems.translation.look import END_MARK, look
 from daybreak.systems.translation.model import Network, network
 from daybreak.systems.translation.predict import Translator, load
-from daybreak.systems.translation.train import learning_rate, loss_of, mean_loss, optimizer_of, train
+from daybreak.systems.translation.train import learning_rate, loss_of, mean_loss, train
 
 CPU = Device.pick(RunConfig(device="cpu", precision="fp32"))
 KINDS = [("transformer", "none"), ("rnn", "none"), ("rnn", "bahdanau"), ("rnn", "general")]
@@ -66,7 +67,7 @@ def test_five_sentences_can_be_learned_by_heart(model: str, attention: str, muon
     net, vocabulary = untrained(config)
     pairs = vocabulary.encode(PAIRS)
     batch = pairs.batch(torch.arange(5))
-    optimizer = optimizer_of(net, config)
+    optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
     schedule = Schedule(optimizer, lr=learning_rate(config))
     for _ in range(200):
         optimizer.zero_grad()
