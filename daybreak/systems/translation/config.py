@@ -149,7 +149,7 @@ def rnn() -> Config:
     """Multi30k by a recurrent network; --attention none squeezes each sentence into one vector."""
     return Config(
         data="multi30k", model="rnn", attention="general", vocab_size=6_000, hidden_size=512, num_layers=1,
-        dropout=0.3, strata=4, lr=5e-3, warmup_steps=100, steps=2_340, eval_every=234, average=3,
+        dropout=0.3, strata=4, lr=8e-3, warmup_steps=100, steps=2_340, eval_every=234, average=3,
     )  # fmt: skip
 
 
