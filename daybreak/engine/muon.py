@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, cast
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.adamw import adamw
 
+from daybreak.engine.device import Device
 from daybreak.engine.optim import decay_groups
 
 
@@ -52,14 +55,17 @@ class MuonAdamW(Optimizer):
 
     Such a step is 0.2 sqrt(max(m, n)) times the orthogonal matrix nearest to the momentum (Nesterov's), which moves a
     weight about as far as a step of Adam's does: one learning rate serves both (Liu et al., "Muon is scalable for LLM
-    training", 2025, section 2.2). :func:`matrix_groups` makes the groups.
+    training", 2025, section 2.2). :func:`matrix_groups` makes the groups. The orthogonal matrix is found in the
+    arithmetic of ``autocast``: its entries may be a percent off.
     """
 
     def __init__(
-        self, params: Any, lr: float, *, momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.98)
-    ) -> None:
+        self, params: Any, lr: float, *, momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.98),
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:  # fmt: skip
         defaults = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": 0.0, "orthogonal": False}
         super().__init__(params, defaults)
+        self.autocast = autocast
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -70,7 +76,9 @@ class MuonAdamW(Optimizer):
 
     def _turn(self, moving: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in moving:
-            step = orthogonalise(nesterov(self.state[parameter], cast(Tensor, parameter.grad), group["momentum"]))
+            ahead = nesterov(self.state[parameter], cast(Tensor, parameter.grad), group["momentum"])
+            with self.autocast():
+                step = orthogonalise(ahead)
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
             parameter.add_(step, alpha=-0.2 * group["lr"] * max(step.shape) ** 0.5)
 
@@ -88,10 +96,10 @@ class MuonAdamW(Optimizer):
         )  # fmt: skip
 
 
-def adamw_or_muon(module: nn.Module, name: Literal["adamw", "muon"], weight_decay: float) -> Optimizer:
+def adamw_or_muon(module: nn.Module, name: Literal["adamw", "muon"], weight_decay: float, device: Device) -> Optimizer:
     """AdamW with the Transformer's second beta, or :class:`MuonAdamW`; a Schedule sets the learning rate."""
     if name == "muon":
-        return MuonAdamW(matrix_groups(module, weight_decay), lr=0.0)
+        return MuonAdamW(matrix_groups(module, weight_decay), lr=0.0, autocast=device.autocast)
     return AdamW(decay_groups(module, weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
@@ -100,7 +108,7 @@ def matrix_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]
     tables = {id(each.weight) for each in module.modules() if isinstance(each, nn.Embedding)}
     parameters = [p for p in module.parameters() if p.requires_grad]
     matrices = [p for p in parameters if p.dim() == 2 and id(p) not in tables]
-    others = [p for p in parameters if p.dim() > 1 and (p.dim() != 2 or id(p) in tables)]
+    others = [p for p in parameters if p.dim() > 2 or id(p) in tables]
     return [
         {"params": matrices, "weight_decay": weight_decay, "orthogonal": True},
         {"params": others, "weight_decay": weight_decay, "orthogonal": False},

@@ -19,24 +19,24 @@ MOST = 2**32
 
 
 class Dropout(nn.Dropout):
-    """``nn.Dropout``; on a CPU in fp32 by C of its own, which draws other numbers of the same distribution."""
+    """``nn.Dropout``; on a CPU by C of its own, which draws other numbers of the same distribution."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Set places of ``input`` to 0 while training, and scale the others by 1 / (1 - p)."""
         if not (self.training and pays(input, self.p)):
             return super().forward(input)
-        return Drop.apply(input, None, self.p)  # pyright: ignore[reportReturnType]
+        return Drop.apply(input.float(), None, self.p).to(input.dtype)  # pyright: ignore[reportReturnType]
 
     def beside(self, x: Tensor, input: Tensor) -> Tensor:
         """The sum x + dropout(input), in one pass where that can be."""
         if not (self.training and pays(input, self.p)):
             return x + dropout(input, self.p, self.training)
-        return Drop.apply(input, x, self.p)  # pyright: ignore[reportReturnType]
+        return Drop.apply(input.float(), x.float(), self.p).to(torch.result_type(x, input))  # pyright: ignore[reportReturnType]
 
 
 def pays(x: Tensor, p: float) -> bool:
     """Whether the compiled way can be taken."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or not 0 < p < 1 or x.numel() >= MOST:
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16) or not 0 < p < 1 or x.numel() >= MOST:
         return False
     return not (torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()) and compiled() is not None
 

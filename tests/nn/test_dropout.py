@@ -81,10 +81,25 @@ def test_tensors_that_lie_otherwise_in_memory_are_taken_in_their_own_order() -> 
     assert torch.equal(x.grad != 0, out != 0)
 
 
-@pytest.mark.parametrize("x", [torch.ones(3, dtype=torch.float64), torch.ones(3, dtype=torch.bfloat16)])
-def test_what_does_not_fit_is_left_to_torch(x: Tensor) -> None:
+def test_what_does_not_fit_is_left_to_torch() -> None:
+    x = torch.ones(3, dtype=torch.float64)
     assert not pays(x, 0.5)
     assert Dropout(0.5)(x).dtype == x.dtype
+
+
+@needs_c
+@pytest.mark.parametrize("base", [torch.float32, torch.bfloat16])
+def test_sixteen_bits_are_dropped_as_thirty_two_are(base: torch.dtype) -> None:
+    x, under, layer = torch.arange(1.0, 9.0).view(2, 4), torch.ones(2, 4, dtype=base), Dropout(0.5)
+    rounded = x.bfloat16().requires_grad_()
+    outs: list[Tensor] = []
+    for input in (x, rounded):
+        torch.manual_seed(0)
+        outs += [layer(input), layer.beside(under, input)]
+    assert [out.dtype for out in outs[2:]] == [torch.bfloat16, base]
+    assert all(torch.equal(a, b.float()) for a, b in zip(outs[:2], outs[2:], strict=True))
+    (outs[2].sum() + outs[3].sum()).backward()
+    assert rounded.grad is not None and rounded.grad.dtype == torch.bfloat16
 
 
 def test_without_a_compiler_or_in_evaluation_it_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def pretrain(config: PretrainConfig) -> Path:
         quiz = quiz_of(pairs_of(corpus.held_out, reader, config), reader, config.tokens, config.held_out)
         net = Pretraining(reader.shape, config.dropout)
         model = run.device.wrap(net)
-        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
+        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay, run.device)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
         data = Buckets(torch.from_numpy(pairs.lengths)[:, None], config.tokens, config.seed)
         for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data):

@@ -37,7 +37,7 @@ def train(config: Config) -> Path:
         pairs, val_pairs = (vocabulary.encode(sentences).up_to(config.longest) for sentences in (corpus, val))
         net = network(config, *vocabulary.sizes)
         model = run.device.wrap(net)
-        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
+        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay, run.device)
         schedule = Schedule(optimizer, lr=learning_rate(config))
         data = Buckets(pairs.lengths, config.tokens // config.strata, config.seed, config.strata)
         average = AveragedModel(net)
@@ -95,7 +95,7 @@ def loss_of(model: nn.Module, batch: Batch, label_smoothing: float, device: Devi
         features = model(batch.source, batch.target_in)[words]  # (words, D)
         network: Network = unwrap(model)
         logits = network.logits(features)
-    return cross_entropy(logits, batch.target_out[words], reduction="sum", label_smoothing=label_smoothing)
+    return cross_entropy(logits.float(), batch.target_out[words], reduction="sum", label_smoothing=label_smoothing)
 
 
 @torch.no_grad()

@@ -67,7 +67,7 @@ def test_five_sentences_can_be_learned_by_heart(model: str, attention: str, muon
     net, vocabulary = untrained(config)
     pairs = vocabulary.encode(PAIRS)
     batch = pairs.batch(torch.arange(5))
-    optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay)
+    optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay, CPU)
     schedule = Schedule(optimizer, lr=learning_rate(config))
     for _ in range(200):
         optimizer.zero_grad()

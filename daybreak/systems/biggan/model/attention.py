@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from daybreak.nn.attention import attention
 from daybreak.systems.biggan.model.layout import Architecture
 from daybreak.systems.biggan.model.spectral import SpectralConv2d
 
@@ -32,7 +33,7 @@ class Attention(nn.Module):
         query = places(self.query(x))  # (B, H W, C / 8)
         key = places(F.max_pool2d(self.key(x), 2))  # (B, H W / 4, C / 8)
         value = places(F.max_pool2d(self.value(x), 2))  # (B, H W / 4, C / 2)
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # (B, H W, C / 2)
+        found = attention(query, key, value, scale=1.0)  # (B, H W, C / 2)
         found = found.transpose(1, 2).unflatten(2, (height, width))  # a view, in channels_last
         return x + self.gamma * self.out(found)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
+from daybreak.nn.attention import attention
 from daybreak.nn.dropout import Dropout
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.shape import Shape
@@ -50,7 +51,7 @@ def attend_padded(projected: Tensor, rows: Rows) -> Tensor:
     """Attention within rows, in a padded table: (N, 3, H, d) -> (N, H, d). Only this step sees padding."""
     query, key, value = rows.table(projected).permute(2, 0, 3, 1, 4)  # (B, H, T, d)
     mask = rows.mask()
-    seen = scaled_dot_product_attention(query, key, value, mask[:, None, None] if mask is not None else None)
+    seen = attention(query, key, value, mask[:, None, None] if mask is not None else None)
     return rows.flat(seen.transpose(1, 2))
 
 

@@ -6,7 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear
+
+from daybreak.nn.attention import attention
 
 
 class Attention(nn.Module):
@@ -73,8 +75,8 @@ class MultiHeadAttention(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
         """Heads (B, H, T, d) that look at (B, H, S, d) -> (B, T, D)."""
-        dropout = self.dropout if self.training else 0.0
-        looked = scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, is_causal=causal)
+        p = self.dropout if self.training else 0.0
+        looked = attention(query, key, value, mask, causal=causal, p=p)
         return self.out(looked.transpose(1, 2).flatten(2))
 
     def weights(self, x: Tensor, memory: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
