@@ -19,7 +19,7 @@ from daybreak.engine.claim import Claim, Target
 from daybreak.engine.config import to_json
 from daybreak.engine.errors import UserError, unknown
 from daybreak.report.page import page
-from daybreak.report.records import Mark, Measurement, Record, write
+from daybreak.report.records import Curve, Mark, Measurement, Record, write
 from daybreak.systems import verbs
 from daybreak.tables import cell, table
 
@@ -91,8 +91,18 @@ def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Reco
         config_digest=config_digest(stored[0]["config"]),
         data_digest=data_digest(call.runs[0]),
         headline=claim.headline,
+        curves=curves(call.runs),
         environment=sessions[-1],
     )
+
+
+def curves(runs: tuple[Path, ...]) -> list[Curve]:
+    """The curves that ``evaluate`` left in the run directories, where it leaves any."""
+    left = [rundir.read_json(path) for folder in runs if (path := folder / rundir.CURVES).exists()]
+    return [
+        Curve(name, [each[name]["x"] for each in left], [each[name]["y"] for each in left])
+        for name in (left or [{}])[0]
+    ]
 
 
 def refuse_a_choice(runs: tuple[Path, ...]) -> None:

@@ -23,7 +23,7 @@ from daybreak.engine.files import disk_errors, sweep, write_atomic
 
 FORMAT = 1
 CONFIG, ENVIRONMENT, LOG = "config.json", "environment.json", "log.jsonl"
-RESULT, EVALUATION = "result.json", "evaluation.json"
+RESULT, EVALUATION, CURVES = "result.json", "evaluation.json", "curves.json"
 WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "weights.safetensors",
     "checkpoints",
@@ -32,7 +32,7 @@ WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "tensorboard",
 )
 LOCK, REPORT = ".lock", "report.html"
-FILES = (CONFIG, ENVIRONMENT, LOG, RESULT, EVALUATION, WEIGHTS, REPORT)
+FILES = (CONFIG, ENVIRONMENT, LOG, RESULT, EVALUATION, CURVES, WEIGHTS, REPORT)
 FOLDERS = (CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD)
 MEASURED = ("daybreak", "benchmarks", ":!*.md", ":!daybreak/systems/best.json")  # what figures depend on
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daybreak.engine.errors import UserError
 from daybreak.metrics.statistics import interval, quantile
-from daybreak.report.records import Mark, Measurement, Record, read, write
+from daybreak.report.records import Curve, Mark, Measurement, Record, read, write
 
 MACHINE = {"device": "cpu", "cores": 2, "threads": 2, "torch": "2.15.0", "commit": "a" * 40, "dirty": False}
 ACCURACY = Measurement(
@@ -53,6 +53,19 @@ def test_a_record_reads_as_it_was_written(tmp_path):
     assert found.measurements == RECORD.measurements
     assert (found.commit, found.dirty, found.seeds, found.headline) == ("a" * 40, False, [0, 1, 2], False)
     assert write(found, tmp_path).read_text() == path.read_text()
+
+
+def test_a_record_keeps_a_curve_of_every_seed(tmp_path):
+    curve = Curve("bleu_by_words", [[1.0, 2.0]] * 3, [[40.0, 30.0], [41.0, 29.0], [40.0, 31.0]])
+    record = dataclasses.replace(RECORD, curves=[curve])
+    assert read(write(record, tmp_path)).curves == [curve]
+    for wrong, why in (
+        (dataclasses.replace(curve, x=curve.x[:2]), "not one curve a seed"),
+        (dataclasses.replace(curve, y=[[40.0], *curve.y[1:]]), "other places than values"),
+        (dataclasses.replace(curve, y=[[40.0, math.nan], *curve.y[1:]]), "not finite"),
+    ):
+        with pytest.raises(UserError, match=why):
+            write(dataclasses.replace(RECORD, curves=[wrong]), tmp_path)
 
 
 def test_mean_median_and_interval_stand_in_the_file(tmp_path):

@@ -62,6 +62,15 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What belongs to a figure and is none itself: for every seed the places ``x`` and the values ``y`` there."""
+
+    name: str
+    x: list[list[float]]
+    y: list[list[float]]
+
+
+@dataclass(frozen=True)
 class Record:
     """A claim with its measurements. ``attempts`` tells what became of every run started.
 
@@ -80,13 +89,14 @@ class Record:
     config_digest: str | None = None
     data_digest: str | None = None
     headline: bool = False
+    curves: list[Curve] = field(default_factory=list[Curve])
     environment: dict[str, Any] = field(default_factory=dict)
     date: str = ""
     commit: str | None = None
     dirty: bool | None = None
 
 
-MUST_HAVE = {f.name for f in dataclasses.fields(Record)} - {"headline"}
+MUST_HAVE = {f.name for f in dataclasses.fields(Record)} - {"headline", "curves"}
 
 
 def write(record: Record, root: Path = Path("results")) -> Path:
@@ -186,6 +196,8 @@ def _check(record: Record, where: str) -> None:
     for key in ("device", "cores"):
         if not record.environment.get(key):
             raise UserError(f"{where}: the environment names no {key}: a figure of an unknown machine is no record")
+    for curve in record.curves:
+        _check_curve(curve, record.seeds, f"{where}: {curve.name}")
     for measurement in record.measurements:
         _check_measurement(measurement, record.seeds, f"{where}: {measurement.metric}")
 
@@ -215,6 +227,14 @@ def _check_measurement(m: Measurement, seeds: list[int] | None, where: str) -> N
     ):
         if wrong:
             raise UserError(f"{where} {sentence}")
+
+
+def _check_curve(curve: Curve, seeds: list[int] | None, where: str) -> None:
+    if not len(curve.x) == len(curve.y) == len(seeds or [0]):
+        raise UserError(f"{where} is not one curve a seed: give one for each, none left out")
+    for x, y in zip(curve.x, curve.y, strict=True):
+        if len(x) != len(y) or not all(map(math.isfinite, [*x, *y])):
+            raise UserError(f"{where} has other places than values, or one that is not finite: write the record anew")
 
 
 def _is_date(text: str) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from daybreak import draw
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import disk_errors, write_atomic
-from daybreak.engine.rundir import SAMPLES, config_of, log_series
+from daybreak.engine.rundir import CURVES, SAMPLES, config_of, log_series, write_json
 from daybreak.systems.language import datasets
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import PretrainConfig
@@ -139,10 +139,11 @@ def most_frequent(documents: Sequence[Document], reader: Reader) -> int:
 
 
 def curve(folder: Path, floor: float) -> None:
-    """Draw the accuracy while learning, above its floor."""
+    """Draw the accuracy while learning, above its floor, and keep it for the record."""
     steps, values = log_series(folder, "val_masked_accuracy")
     if not steps:
         return
+    write_json(folder / CURVES, {"masked_accuracy_by_step": {"x": steps, "y": values}})
     lines = {"BERT": (steps, values), "without reading the context": (steps, [floor] * len(steps))}
     path = folder / SAMPLES / "masked_accuracy.png"
     draw.curves(lines, path, y_label="percent of masked word pieces", y_span=(0, 10))

@@ -10,9 +10,10 @@ import numpy as np
 
 from daybreak import draw
 from daybreak.engine.files import disk_errors, write_atomic
-from daybreak.engine.rundir import SAMPLES, write_json
+from daybreak.engine.rundir import CURVES, SAMPLES, write_json
 from daybreak.metrics.bleu import bleu, exact_match
 from daybreak.systems.translation.data import Corpus, tests, train_and_val
+from daybreak.systems.translation.lengths import CURVE
 from daybreak.systems.translation.predict import load
 
 BEAM, LENGTH_PENALTY = 5, 1.0
@@ -26,7 +27,7 @@ def evaluate(run_dir: str | Path, beam: int = BEAM, length_penalty: float = LENG
     """BLEU, cased and lower-cased, and exact matches on each test set.
 
     Beside them stands the floor: as translation, that of the most similar sentence trained on. ``samples/`` gets BLEU
-    by length and translations to read, ``sacrebleu.json`` the signatures.
+    by length and translations to read, ``curves.json`` BLEU by length over all sets, ``sacrebleu.json`` the signatures.
     """
     folder = Path(run_dir)
     translator = load(folder)
@@ -35,6 +36,7 @@ def evaluate(run_dir: str | Path, beam: int = BEAM, length_penalty: float = LENG
         (folder / SAMPLES).mkdir(exist_ok=True)
     numbers: dict[str, float] = {}
     signatures: dict[str, str] = {}
+    everything, all_translated = Corpus([], []), list[str]()
     for name, corpus in tests(translator.config).items():
         translated = translator.translate(corpus.source, beam=beam, length_penalty=length_penalty)
         numbers[f"{name}_bleu"], signatures["cased"] = bleu(translated, corpus.target)
@@ -45,7 +47,11 @@ def evaluate(run_dir: str | Path, beam: int = BEAM, length_penalty: float = LENG
         lengths, scores = by_length(corpus, translated)
         path = folder / SAMPLES / f"{name}_by_length.png"
         draw.curves({"BLEU": (lengths, scores)}, path, x_label="words of the source", y_label="BLEU, lower-cased")
+        everything = Corpus([*everything.source, *corpus.source], [*everything.target, *corpus.target])
+        all_translated += translated
         write_atomic(path.with_suffix(".txt"), f"BLEU on {name} by the length of the source sentence\n".encode())
+    words, scores = by_length(everything, all_translated)
+    write_json(folder / CURVES, {CURVE: {"x": words, "y": scores}})
     write_json(folder / "sacrebleu.json", {"beam": beam, "length_penalty": length_penalty, **signatures})
     return numbers
 

@@ -91,6 +91,9 @@ def test_the_curve_is_drawn_where_there_is_one(make_run: MakeRun, texts: tuple[s
     )
     evaluate(run)
     assert (run / "samples" / "masked_accuracy.png").exists()
+    assert json.loads((run / "curves.json").read_text()) == {
+        "masked_accuracy_by_step": {"x": [5, 9], "y": [5 / 9, 1.0]}
+    }
 
 
 def test_holes_are_shown_as_holes_whatever_stands_in_them(make_run: MakeRun, reader: Reader) -> None:

@@ -22,7 +22,8 @@ from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
 from daybreak.engine.muon import adamw_or_muon
 from daybreak.engine.optim import Schedule, warmup_inverse_sqrt
-from daybreak.engine.rundir import log_series, read_config, read_sessions, write_json
+from daybreak.engine.rundir import log_series, read_config, read_json, read_sessions, write_json
+from daybreak.report.records import Curve, Measurement, Record, write
 from daybreak.systems.translation import data
 from daybreak.systems.translation.config import Config, tiny
 from daybreak.systems.translation.data import (
@@ -320,7 +321,33 @@ def test_evaluation_writes_signatures_and_sentences_to_read(run: Path) -> None:
 
     numbers = evaluate(run)
     assert {"test_bleu", "test_bleu_lc", "test_floor_bleu_lc", "test_exact"} <= set(numbers)
+    points = read_json(run / "curves.json")["bleu_lc_by_words"]
+    assert len(points["x"]) == len(points["y"]) == 6
     assert "case:lc" in (run / "sacrebleu.json").read_text() and "case:mixed" in (run / "sacrebleu.json").read_text()
     lines = (run / "samples" / "test.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "source\ttranslation\treference" and len(lines) == 21
     assert (run / "samples" / "test_by_length.png").exists()
+
+
+def test_lengths_draws_what_evaluation_left_in_runs_and_records(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, other = shutil.copytree(run, tmp_path / "new"), shutil.copytree(run, tmp_path / "other")
+    (new / "curves.json").unlink(missing_ok=True)
+    curve = {"x": [1.5, 3.0], "y": [40.0, 20.0]}
+    write_json(run / "curves.json", {"bleu_lc_by_words": curve})
+    write_json(other / "curves.json", {"bleu_lc_by_words": {**curve, "x": [1.5, 4.0]}})
+    record = Record(
+        "translation", "two", "a claim", ["a command"], "all", [Measurement("test_bleu", "BLEU", [1.0, 2.0])],
+        seeds=[0, 1], environment={"device": "cpu", "cores": 1},
+        curves=[Curve("bleu_lc_by_words", [curve["x"]] * 2, [[50.0, 30.0], [60.0, 50.0]])],
+    )  # fmt: skip
+    words = ["translation", "lengths", "--out", str(tmp_path / "lengths.png")]
+    assert cli.main([*words, str(run), str(write(record, tmp_path)), str(run)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["words", "1.5", "3.0"] and lines[1][-2:] == ["40.0", "20.0"]
+    assert lines[2] == ["two", "55.0", "40.0"] and lines[3][-3:] == [f"({run})", "40.0", "20.0"]
+    assert (tmp_path / "lengths.png").exists()
+    for wrong, why in ((new, "was not evaluated"), (other, "on other sentences")):
+        assert cli.main([*words, str(run), str(wrong)]) == 2
+        assert why in capsys.readouterr().err
