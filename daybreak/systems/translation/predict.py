@@ -136,7 +136,7 @@ def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto", 
     vocabulary = Vocabulary(read_tokenizer(assets / SOURCE_TOKENS), read_tokenizer(assets / TARGET_TOKENS))
     model = network(config, *vocabulary.sizes)
     load_weights(model, run_dir)
-    place = Device.pick(RunConfig(device=device))
+    place = Device.pick(RunConfig(device=device, precision="fp32"))  # in bf16 the batch would decide a near tie
     if int8:
         if place.torch.type != "cpu":
             raise UserError(f"--int8 is for a CPU, not for {place.name}: leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from daybreak import cli
 from daybreak.data.buckets import in_order
 from daybreak.data.text import PAD
 from daybreak.data.toy.numbers import numbers
+from daybreak.engine import device
 from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
@@ -327,6 +329,19 @@ def test_evaluation_writes_signatures_and_sentences_to_read(run: Path) -> None:
     lines = (run / "samples" / "test.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "source\ttranslation\treference" and len(lines) == 21
     assert (run / "samples" / "test_by_length.png").exists()
+
+
+def test_a_translator_computes_in_fp32_where_training_took_bf16(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cpu_bf16_speed", lambda: 2.0)
+    assert Device.pick(RunConfig(device="cpu")).precision == "bf16" and load(run).device.precision == "fp32"
+
+
+def test_the_loss_is_summed_in_fp32_where_the_network_is_in_bf16() -> None:
+    net, vocabulary = untrained(small())
+    batch = vocabulary.encode(PAIRS).batch(torch.arange(5))
+    rounded, exact = (loss_of(net, batch, 0.1, dataclasses.replace(CPU, bf16=bf16)) for bf16 in (True, False))
+    assert rounded.dtype == torch.float32
+    assert rounded.item() == pytest.approx(exact.item(), rel=1e-3) and rounded.item() != exact.item()
 
 
 def test_lengths_draws_what_evaluation_left_in_runs_and_records(
