@@ -71,7 +71,7 @@ def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") 
 
         return imagenet.load(run_dir, device)
     config = config_of(Config, run_dir)
-    place = Device.pick(RunConfig(device=device))
+    place = Device.pick(RunConfig(device=device, precision=config.precision))
     about = read_classes(run_dir / ASSETS / "classes.json")
     model = network(config, about.channels, len(about.classes))
     load_weights(model, run_dir)

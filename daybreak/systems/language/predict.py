@@ -44,10 +44,12 @@ def load(run_dir: str | Path, device: AnyDevice = "auto", *, int8: bool = False)
     Raises UserError for a folder that is neither, a training that is unfinished, damaged files, or 8 bits on a GPU.
     """
     folder = Path(run_dir).expanduser()
-    place = Device.pick(RunConfig(device=device))
+    public = is_public(folder)
+    precision = "auto" if public else read_config(folder)["config"]["precision"]
+    place = Device.pick(RunConfig(device=device, precision=precision))
     if int8 and place.torch.type != "cpu":
         raise UserError(f"--int8 is for a CPU, not for {place.name}: leave it out")
-    if is_public(folder):
+    if public:
         return _open_public(folder, place, int8)
     if read_config(folder)["loop"] == PretrainConfig.loop:
         length, reader = config_of(PretrainConfig, folder).length, read_reader(folder)

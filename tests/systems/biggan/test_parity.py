@@ -62,6 +62,8 @@ OUTPUT, GRADIENT = 1e-4, 1e-4
 """Largest difference over the tensor's largest magnitude."""
 SLACK = 10
 """For gradients in channels_last: another order of summation moves ReLUs' inputs by 1e-7, here and there across 0."""
+ON_THE_EDGE = "06c_biggan32_train_step_splitD_Dortho"
+"""Here one ReLU's input is so near 0 that 1e-7 of noise in z, or another processor, moves gradients by 3.5e-4."""
 STATE = 5e-5
 """Largest difference."""
 NOISE = re.compile(r"blocks\.\d+\.(conv\d|shortcut)\.bias")
@@ -354,16 +356,16 @@ def replay(recording: Recording, plain: bool = True, **changes: Any) -> Played:
 
 
 @pytest.fixture(params=["their form", "our form"])
-def plain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether networks compute as the authors' do: in contiguous tensors, enlarging before convolutions."""
-    if theirs := request.param == "their form":
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How networks compute; in their form in contiguous tensors, and enlarging before convolutions."""
+    if request.param == "their form":
         monkeypatch.setattr(Device, "wrap", lambda _self, module: module)
-    return theirs
+    return request.param
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_training_step_is_that_of_the_authors(name: str, plain: bool, read: Callable[[str], Recording]) -> None:
-    recording = read(name)
+def test_a_training_step_is_that_of_the_authors(name: str, form: str, read: Callable[[str], Recording]) -> None:
+    recording, plain = read(name), form == "their form"
     played = replay(recording, plain)
     flags, iterations = recording.flags, recording.facts["iterations"]
 
@@ -380,7 +382,7 @@ def test_a_training_step_is_that_of_the_authors(name: str, plain: bool, read: Ca
         ("D_grad1", played.recorder.gradients["D"][1]),
         ("G_grad", played.recorder.gradients["G"][0]),
     ):
-        assert_gradients(ours, recording.state(prefix), prefix, 1 if plain else SLACK)
+        assert_gradients(ours, recording.state(prefix), prefix, 1 if plain and name != ON_THE_EDGE else SLACK)
     if first := recording.state("D_after_step0"):
         assert_state(played.recorder.after_first, first, "D after its first step")
     noise = flags.G_lr * iterations * (1 if plain else 2)  # two steps of Adam at most apart, in opposite directions

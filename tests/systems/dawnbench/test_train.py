@@ -77,7 +77,7 @@ def test_held_out_images_are_the_same_for_every_seed_and_never_trained_on() -> N
 def trained(tmp_path: Path, name: str, **fields: object) -> dict[str, torch.Tensor]:
     """The weights after five steps on digits."""
     config = dawnbench.tiny()
-    config.out, config.steps, config.batch_size = str(tmp_path / name), 5, 64
+    config.out, config.precision, config.steps, config.batch_size = str(tmp_path / name), "fp32", 5, 64
     for field, value in fields.items():
         setattr(config, field, value)
     return load_file(dawnbench.train(config) / WEIGHTS)

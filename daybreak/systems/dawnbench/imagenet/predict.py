@@ -49,7 +49,7 @@ class ImagenetClassifier:
 def load(run_dir: Path, device: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> ImagenetClassifier:
     """Open a run directory. Raises UserError when its training is unfinished, or its files are damaged."""
     config = config_of(ImagenetConfig, run_dir)
-    place = Device.pick(RunConfig(device=device))
+    place = Device.pick(RunConfig(device=device, precision=config.precision))
     classes = read_classes(run_dir / ASSETS / "classes.json").classes
     model = ResNet(len(classes), config.width, config.blocks)
     load_weights(model, run_dir)
