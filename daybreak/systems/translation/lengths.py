@@ -33,7 +33,7 @@ def compare(sources: Sequence[Path], out: Path) -> list[str]:
                 f"{source} was tested on other sentences than {sources[0]}: give runs of one data set and direction"
             )
         series[f"{name} ({source})" if name in series else name] = line
-    draw.curves(series, out, x_label="words of the source", y_label="BLEU, lower-cased")
+    draw.curves(series, out, x_label="words of the source", y_label="BLEU, lower-cased", y_span=(0, 40))
     lengths = next(iter(series.values()))[0]
     head = f"{'words':<28}" + "".join(f"{length:>8.1f}" for length in lengths)
     return [head, *(f"{name:<28}" + "".join(f"{score:>8.1f}" for score in y) for name, (_, y) in series.items())]
