@@ -15,11 +15,11 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from daybreak.cli import parse
 from daybreak.engine import rundir
-from daybreak.engine.claim import Claim, Target
+from daybreak.engine.claim import Claim, Curve, Target
 from daybreak.engine.config import to_json
 from daybreak.engine.errors import UserError, unknown
 from daybreak.report.page import page
-from daybreak.report.records import Curve, Mark, Measurement, Record, write
+from daybreak.report.records import Mark, Measurement, Record, write
 from daybreak.systems import verbs
 from daybreak.tables import cell, table
 
@@ -99,10 +99,8 @@ def record_of(claim: Claim, call: Call, numbers: list[dict[str, float]]) -> Reco
 def curves(runs: tuple[Path, ...]) -> list[Curve]:
     """The curves that ``evaluate`` left in the run directories, where it leaves any."""
     left = [rundir.read_json(path) for folder in runs if (path := folder / rundir.CURVES).exists()]
-    return [
-        Curve(name, [each[name]["x"] for each in left], [each[name]["y"] for each in left])
-        for name in (left or [{}])[0]
-    ]
+    names = left[0] if left else {}
+    return [Curve(name, [each[name]["x"] for each in left], [each[name]["y"] for each in left]) for name in names]
 
 
 def refuse_a_choice(runs: tuple[Path, ...]) -> None:

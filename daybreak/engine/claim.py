@@ -1,4 +1,4 @@
-"""What a system sets out to show: the targets stand in its code before the first run. Imports no torch."""
+"""What a system sets out to show, with targets that stand in its code before the first run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ class Target:
     floor: tuple[str, float] | None = None
     anchor: tuple[str, float] | None = None
     better: Literal["higher", "lower"] = "higher"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What belongs to a figure and is none itself: for every seed the places ``x`` and the values ``y`` there."""
+
+    name: str
+    x: list[list[float]]
+    y: list[list[float]]
 
 
 @dataclass(frozen=True)

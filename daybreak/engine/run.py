@@ -335,12 +335,7 @@ class Run:
                     "generators": generators,
                 },
             }
-            for outdated in (
-                rundir.RESULT,
-                rundir.EVALUATION,
-                rundir.CURVES,
-                rundir.WEIGHTS,
-            ):  # of a run that was given more steps
+            for outdated in rundir.RESULTS:  # of a run that was given more steps
                 (self.folder / outdated).unlink(missing_ok=True)
             checkpoint.save(self.folder / rundir.CHECKPOINTS, self.step, state)
         self.device.wait()

@@ -32,7 +32,8 @@ WEIGHTS, CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD = (
     "tensorboard",
 )
 LOCK, REPORT = ".lock", "report.html"
-FILES = (CONFIG, ENVIRONMENT, LOG, RESULT, EVALUATION, CURVES, WEIGHTS, REPORT)
+RESULTS = (RESULT, EVALUATION, CURVES, WEIGHTS)  # there when training is finished, or evaluated
+FILES = (CONFIG, ENVIRONMENT, LOG, *RESULTS, REPORT)
 FOLDERS = (CHECKPOINTS, SAMPLES, ASSETS, TENSORBOARD)
 MEASURED = ("daybreak", "benchmarks", ":!*.md", ":!daybreak/systems/best.json")  # what figures depend on
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daybreak.engine.claim import Curve
 from daybreak.engine.errors import UserError
 from daybreak.metrics.statistics import interval, quantile
-from daybreak.report.records import Curve, Mark, Measurement, Record, read, write
+from daybreak.report.records import Mark, Measurement, Record, read, write
 
 MACHINE = {"device": "cpu", "cores": 2, "threads": 2, "torch": "2.15.0", "commit": "a" * 40, "dirty": False}
 ACCURACY = Measurement(

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from daybreak.report.records.record import Curve, Mark, Measurement, Record, read, write
+from daybreak.report.records.record import Mark, Measurement, Record, read, write
 
-__all__ = ["Curve", "Mark", "Measurement", "Record", "read", "write"]
+__all__ = ["Mark", "Measurement", "Record", "read", "write"]

@@ -15,6 +15,7 @@ from statistics import fmean, median
 from typing import Any, Literal
 
 from daybreak.engine import rundir
+from daybreak.engine.claim import Curve
 from daybreak.engine.errors import UserError
 from daybreak.engine.files import write_atomic
 from daybreak.engine.strict import build, read_object
@@ -59,15 +60,6 @@ class Measurement:
     def reaches(self, mark: float) -> bool:
         """Whether the mean is as good as ``mark`` or better."""
         return self.mean >= mark if self.better == "higher" else self.mean <= mark
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What belongs to a figure and is none itself: for every seed the places ``x`` and the values ``y`` there."""
-
-    name: str
-    x: list[list[float]]
-    y: list[list[float]]
 
 
 @dataclass(frozen=True)

@@ -44,19 +44,16 @@ def load(run_dir: str | Path, device: AnyDevice = "auto", *, int8: bool = False)
     Raises UserError for a folder that is neither, a training that is unfinished, damaged files, or 8 bits on a GPU.
     """
     folder = Path(run_dir).expanduser()
-    public = is_public(folder)
-    precision = "auto" if public else read_config(folder)["config"]["precision"]
-    place = Device.pick(RunConfig(device=device, precision=precision))
-    if int8 and place.torch.type != "cpu":
-        raise UserError(f"--int8 is for a CPU, not for {place.name}: leave it out")
-    if public:
-        return _open_public(folder, place, int8)
+    if is_public(folder):
+        return _open_public(folder, _place(RunConfig(device=device), int8), int8)
     if read_config(folder)["loop"] == PretrainConfig.loop:
-        length, reader = config_of(PretrainConfig, folder).length, read_reader(folder)
+        config, reader = config_of(PretrainConfig, folder), read_reader(folder)
+        place = _place(RunConfig(device=device, precision=config.precision), int8)
         net = Pretraining(reader.shape)
         load_weights(net, folder)
-        return MaskedLM(str(folder), reader, _placed(net, place, int8), length, place, can_fill=True)
+        return MaskedLM(str(folder), reader, _placed(net, place, int8), config.length, place, can_fill=True)
     config, reader, learned = config_of(FinetuneConfig, folder), read_reader(folder), read_learned(folder)
+    place = _place(RunConfig(device=device, precision=config.precision), int8)
     if learned.task not in USES:
         raise UserError(f"{folder} has learned {learned.task!r}, which this daybreak does not know: use a newer one")
     net = TASKS[learned.task].net(Bert(reader.shape), tuple(learned.labels), config)
@@ -71,6 +68,13 @@ def _open_public(folder: Path, place: Device, int8: bool) -> MaskedLM:
     net.load_state_dict(net.state_dict() | public.weights)
     can_fill = {"transform.weight", "norm.weight", "bias"} <= public.weights.keys()
     return MaskedLM(str(folder), reader, _placed(net, place, int8), public.shape.positions, place, can_fill)
+
+
+def _place(config: RunConfig, int8: bool) -> Device:
+    place = Device.pick(config)
+    if int8 and place.torch.type != "cpu":
+        raise UserError(f"--int8 is for a CPU, not for {place.name}: leave it out")
+    return place
 
 
 def _placed(net: Net, place: Device, int8: bool) -> Net:

@@ -9,8 +9,9 @@ from typing import Any
 
 from daybreak import draw
 from daybreak.engine import rundir
+from daybreak.engine.claim import Curve
 from daybreak.engine.errors import UserError
-from daybreak.engine.strict import read_object
+from daybreak.engine.strict import build, read_object
 
 CURVE = "bleu_lc_by_words"
 """What ``evaluate`` calls BLEU by length, over all test sets together."""
@@ -41,9 +42,10 @@ def compare(sources: Sequence[Path], out: Path) -> list[str]:
 
 def _of_record(path: Path) -> tuple[str, Line]:
     """The mean over a record's seeds."""
-    for curve in read_object(path).get("curves", []):
-        if curve["name"] == CURVE:
-            return path.stem, (curve["x"][0], [fmean(of_seeds) for of_seeds in zip(*curve["y"], strict=True)])
+    for each in read_object(path).get("curves", []):
+        curve = build(Curve, each, f"{path}: curves")
+        if curve.name == CURVE:
+            return path.stem, (curve.x[0], [fmean(of_seeds) for of_seeds in zip(*curve.y, strict=True)])
     raise UserError(f"{path} holds no BLEU by length: give a record of translation evaluate")
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cosine_similarity
 
+from daybreak.engine import device
 from daybreak.engine.errors import UserError
 from daybreak.systems import load as load_any
 from daybreak.systems.language.assets import Reader
@@ -82,6 +83,18 @@ def test_pieces_belong_to_the_word_that_they_share_characters_with() -> None:
     offsets = [(0, 1), (1, 2), (2, 3), (4, 6), (6, 7), (8, 9)]
     assert word_of_each_piece(words, offsets).tolist() == [0, 0, -1, 1, 2, -1]
     assert word_of_each_piece([], offsets).tolist() == [-1] * 6 and word_of_each_piece(words, []).tolist() == []
+
+
+# ----------------------------------------------------------------------------- opening
+
+
+@pytest.mark.parametrize("task", ["pretrain", "tag"])
+@pytest.mark.parametrize(("named", "taken"), [("fp32", "fp32"), ("auto", "bf16")])
+def test_a_run_is_opened_in_the_precision_of_its_training(
+    task: str, named: str, taken: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_bf16_speed", lambda: 2.0)
+    assert load(make_run(task, precision=named), device="cpu").device.precision == taken
 
 
 # ----------------------------------------------------------------------------- embed

@@ -19,13 +19,14 @@ from daybreak.data.buckets import in_order
 from daybreak.data.text import PAD
 from daybreak.data.toy.numbers import numbers
 from daybreak.engine import device
+from daybreak.engine.claim import Curve
 from daybreak.engine.config import RunConfig
 from daybreak.engine.device import Device
 from daybreak.engine.errors import UserError
 from daybreak.engine.muon import adamw_or_muon
 from daybreak.engine.optim import Schedule, warmup_inverse_sqrt
 from daybreak.engine.rundir import log_series, read_config, read_json, read_sessions, write_json
-from daybreak.report.records import Curve, Measurement, Record, write
+from daybreak.report.records import Measurement, Record, write
 from daybreak.systems.translation import data
 from daybreak.systems.translation.config import Config, tiny
 from daybreak.systems.translation.data import (
@@ -363,6 +364,7 @@ def test_lengths_draws_what_evaluation_left_in_runs_and_records(
     assert lines[0] == ["words", "1.5", "3.0"] and lines[1][-2:] == ["40.0", "20.0"]
     assert lines[2] == ["two", "55.0", "40.0"] and lines[3][-3:] == [f"({run})", "40.0", "20.0"]
     assert (tmp_path / "lengths.png").exists()
-    for wrong, why in ((new, "was not evaluated"), (other, "on other sentences")):
+    write_json(broken := tmp_path / "broken.json", {"curves": [{"name": "bleu_lc_by_words"}]})
+    for wrong, why in ((new, "was not evaluated"), (other, "on other sentences"), (broken, "lacks the key 'x'")):
         assert cli.main([*words, str(run), str(wrong)]) == 2
         assert why in capsys.readouterr().err
