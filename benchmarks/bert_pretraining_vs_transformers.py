@@ -133,7 +133,7 @@ class Ours(Side):
 
     def quiz_loss(self) -> float:
         """Masked loss on held-out rows."""
-        return self.material.quiz.ask(self.model, self.device)["masked_loss"]
+        return self.material.quiz.ask(self.model, self.device, follows=False)["masked_loss"]
 
 
 class Peer(Side):
