@@ -27,7 +27,7 @@ class System:
 
 
 SYSTEMS = {
-    "translation": System("daybreak.systems.translation", "RNN encoder-decoder, attention, Transformer", "works"),
+    "translation": System("daybreak.systems.translation", "RNN encoder-decoder, attention, Transformer", "verified"),
     "language": System("daybreak.systems.language", "BERT and its seven uses", "works"),
     "dawnbench": System("daybreak.systems.dawnbench", "time and cost to accuracy on image classification", "verified"),
     "biggan": System("daybreak.systems.biggan", "class-conditional image synthesis", "works"),
