@@ -1,4 +1,4 @@
-"""What a system sets out to show, with targets that stand in its code before the first run. Imports no torch."""
+"""What a system sets out to show, in its code before the first run, and curves beside it. Imports no torch."""
 
 from __future__ import annotations
 
