@@ -96,21 +96,26 @@ class MuonAdamW(Optimizer):
         )  # fmt: skip
 
 
-def adamw_or_muon(module: nn.Module, name: Literal["adamw", "muon"], weight_decay: float, device: Device) -> Optimizer:
-    """AdamW with the Transformer's second beta, or :class:`MuonAdamW`; a Schedule sets the learning rate."""
+def adamw_or_muon(
+    module: nn.Module, name: Literal["adamw", "muon"], weight_decay: float, device: Device, *, matrix_lr: float = 1.0
+) -> Optimizer:
+    """AdamW with the Transformer's second beta, or :class:`MuonAdamW`; a Schedule sets the learning rate.
+
+    With Muon the matrices' learning rate is ``matrix_lr`` times that of the rest.
+    """
     if name == "muon":
-        return MuonAdamW(matrix_groups(module, weight_decay), lr=0.0, autocast=device.autocast)
+        return MuonAdamW(matrix_groups(module, weight_decay, matrix_lr), lr=0.0, autocast=device.autocast)
     return AdamW(decay_groups(module, weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
-def matrix_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def matrix_groups(module: nn.Module, weight_decay: float, matrix_lr: float = 1.0) -> list[dict[str, Any]]:
     """Groups for :class:`MuonAdamW`: matrices; embeddings, which are tables and no maps; and without decay, vectors."""
     tables = {id(each.weight) for each in module.modules() if isinstance(each, nn.Embedding)}
     parameters = [p for p in module.parameters() if p.requires_grad]
     matrices = [p for p in parameters if p.dim() == 2 and id(p) not in tables]
     others = [p for p in parameters if p.dim() > 2 or id(p) in tables]
     return [
-        {"params": matrices, "weight_decay": weight_decay, "orthogonal": True},
+        {"params": matrices, "weight_decay": weight_decay, "orthogonal": True, "lr_scale": matrix_lr},
         {"params": others, "weight_decay": weight_decay, "orthogonal": False},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0, "orthogonal": False},
     ]

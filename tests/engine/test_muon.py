@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from daybreak.engine.muon import Muon, MuonAdamW, matrix_groups
+from daybreak.engine.optim import Schedule
 
 
 class Small(nn.Module):
@@ -46,6 +47,13 @@ def test_groups_tell_maps_from_tables(net: Small) -> None:
     assert found[0] == ["wide.weight", "tall.weight"] and groups[0]["orthogonal"]
     assert found[1] == ["table.weight", "filter.weight"] and groups[1]["weight_decay"] == 0.1
     assert found[2] == ["wide.bias", "tall.bias", "filter.bias"] and groups[2]["weight_decay"] == 0.0
+
+
+def test_matrices_may_go_faster_than_the_rest(net: Small) -> None:
+    groups = matrix_groups(net, 0.1, matrix_lr=5.0)
+    optimizer = MuonAdamW(groups, 0.0)
+    Schedule(optimizer, lr=lambda done: 0.01)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.01, 0.01]
 
 
 def test_what_is_no_matrix_moves_as_with_adamw(net: Small) -> None:

@@ -22,6 +22,7 @@ LIMITS: dict[str, tuple[float, float]] = RunConfig.limits | {
     "tokens": (64, math.inf),
     "dropout": (0, 0.9),
     "lr": (0, 1),
+    "matrix_lr": (0, 1_000),
     "warmup_steps": (0, math.inf),
     "weight_decay": (0, 10),
     "clip": (0, math.inf),
@@ -67,12 +68,14 @@ class PretrainConfig(RunConfig):
     """AdamW; or Muon for matrices, and that for the rest."""
     lr: float = 1e-3
     """Peak learning rate."""
+    matrix_lr: float = 5.0
+    """With Muon: the matrices' learning rate, in multiples of --lr."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises."""
     weight_decay: float = 0.01
     """Decay of matrices."""
     clip: float = 0.5
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; 0 leaves it as it is."""
     eval_every: int = 500
     """Steps between two validations."""
 
@@ -97,7 +100,9 @@ def tiny() -> PretrainConfig:
 @preset
 def mini() -> PretrainConfig:
     """Novels, speeches and reviews by BERT-mini: an hour on two cores."""
-    return PretrainConfig(corpus="lm", steps=4_000, save_every=250, log_every=25)
+    return PretrainConfig(
+        corpus="lm", masked=0.3, tokens=4_096, optimizer="muon", clip=0.0, steps=8_000, save_every=250, log_every=25
+    )
 
 
 @preset

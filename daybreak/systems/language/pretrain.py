@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from daybreak.data.buckets import Buckets, in_order
 from daybreak.engine.device import Device
@@ -16,6 +15,7 @@ from daybreak.engine.muon import adamw_or_muon
 from daybreak.engine.optim import Schedule, warmup_cosine
 from daybreak.engine.run import Run
 from daybreak.engine.rundir import write_json
+from daybreak.nn.cross_entropy import cross_entropy
 from daybreak.systems.language import datasets
 from daybreak.systems.language.assets import Reader, write_reader
 from daybreak.systems.language.config import PretrainConfig
@@ -28,6 +28,8 @@ from daybreak.systems.language.wordpiece import learn_wordpiece, special_tokens
 
 ASKED = 0.15
 """Share of a held-out text's word pieces that are to be guessed: BERT's (section 3.1), so that runs compare."""
+FOLLOWS = 0.2
+"""Weight of whether sentences follow each other: at 1, as in BERT, a row's one answer drowns its forty guesses."""
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -41,8 +43,9 @@ def pretrain(config: PretrainConfig) -> Path:
         masking = masking_of(reader, config.masked, config.whole_words)
         quiz = quiz_of(pairs_of(corpus.held_out, reader, config), reader, config.tokens, config.held_out)
         net = Pretraining(reader.shape, config.dropout)
+        expect_frequencies(net, pairs.text.pieces)
         model = run.device.wrap(net)
-        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay, run.device)
+        optimizer = adamw_or_muon(net, config.optimizer, config.weight_decay, run.device, matrix_lr=config.matrix_lr)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
         data = Buckets(torch.from_numpy(pairs.lengths)[:, None], config.tokens, config.seed)
         for step in run.steps(model=model, optimizer=optimizer, schedule=schedule, data=data):
@@ -51,7 +54,7 @@ def pretrain(config: PretrainConfig) -> Path:
             rows = rows[run.device.rank % shares :: shares].numpy()
             guess = masking.mask(pairs.rows(rows), np.random.default_rng([config.seed, 2, step, run.device.rank]))
             answers = mark(model, guess, torch.from_numpy(pairs.follows[rows]), run.device)
-            loss = answers.loss + answers.follows_loss if config.next_sentence else answers.loss
+            loss = answers.loss + FOLLOWS * answers.follows_loss if config.next_sentence else answers.loss
             run.update(optimizer, loss, clip=config.clip or None)
             schedule.step()
             run.log(loss=answers.loss, tokens=len(guess.rows.tokens))
@@ -69,6 +72,13 @@ def learn_to_read(documents: list[Document], config: PretrainConfig) -> Reader:
     lines = (sentence for document in documents for sentence in document)
     tokenizer = learn_wordpiece(lines, config.vocabulary, config.lowercase)
     return Reader(tokenizer, config.lowercase, shape_of(config.size, tokenizer.get_vocab_size()))
+
+
+def expect_frequencies(net: Pretraining, pieces: np.ndarray) -> None:
+    """Let the first guess at a hole be the most frequent word pieces, and not any."""
+    counts = torch.from_numpy(np.bincount(pieces, minlength=len(net.bias)) + 1)
+    with torch.no_grad():
+        net.bias.copy_(counts.log() - counts.log().mean())
 
 
 def pairs_of(documents: list[Document], reader: Reader, config: PretrainConfig) -> Pairs:
@@ -97,23 +107,18 @@ class Marks:
     """Cross entropy of a masked word piece, in nats."""
     follows_loss: Tensor
     """Cross entropy of a row's "does the second sentence follow the first"."""
-    right: Tensor
-    """(M,) bool."""
-    follows_right: Tensor
-    """(B,) bool."""
+    said: Tensor
+    """(M, vocabulary) logits of what stood there."""
+    said_follows: Tensor
+    """(B, 2) logits of [does follow, does not]."""
 
 
 def mark(model: nn.Module, guess: Guess, follows: Tensor, device: Device) -> Marks:
     """Let the model guess, and compare. The first of the two classes is "does follow", as in public checkpoints."""
     guess, classes = device.place(guess), device.place(1 - follows.long())
     with device.autocast():
-        logits, follows_logits = model(guess.rows, guess.places)
-    return Marks(
-        cross_entropy(logits.float(), guess.answers),
-        cross_entropy(follows_logits.float(), classes),
-        logits.argmax(-1) == guess.answers,
-        follows_logits.argmax(-1) == classes,
-    )
+        said, said_follows = model(guess.rows, guess.places)
+    return Marks(cross_entropy(said, guess.answers), cross_entropy(said_follows, classes), said, said_follows)
 
 
 @dataclass(frozen=True)
@@ -144,13 +149,17 @@ class Quiz:
         """
         training = net.training
         net.eval()
-        marks = [mark(net, guess, follows, device) for guess, follows in zip(self.guesses, self.follows, strict=True)]
+        losses, right, follows_right = [], [], []
+        for guess, classes in zip(self.guesses, self.follows, strict=True):
+            marks = mark(net, guess, classes, device)
+            losses.append(marks.loss * len(guess.answers))
+            right.append(marks.said.max(-1).indices.cpu() == guess.answers)
+            follows_right.append(marks.said_follows.argmax(-1).cpu() == 1 - classes.long())
         net.train(training)
-        right = torch.cat([each.right for each in marks])
         numbers = {
-            "masked_loss": sum(each.loss.item() * len(each.right) for each in marks) / len(right),
-            "masked_accuracy": 100 * right.float().mean().item(),
+            "masked_loss": torch.stack(losses).sum().item() / sum(map(len, right)),
+            "masked_accuracy": 100 * torch.cat(right).float().mean().item(),
         }
         if follows:
-            numbers["follows_accuracy"] = 100 * torch.cat([each.follows_right for each in marks]).float().mean().item()
+            numbers["follows_accuracy"] = 100 * torch.cat(follows_right).float().mean().item()
         return numbers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,8 +14,10 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.rundir import WEIGHTS, log_series, read_log
 from daybreak.systems.language.config import PretrainConfig
 from daybreak.systems.language.fill import MaskedLM
+from daybreak.systems.language.model.heads import Pretraining
 from daybreak.systems.language.predict import load_for
-from daybreak.systems.language.pretrain import pretrain
+from daybreak.systems.language.pretrain import expect_frequencies, pretrain
+from daybreak.systems.language.shape import Shape
 
 
 @pytest.fixture
@@ -61,3 +64,11 @@ def test_the_seed_decides(config: PretrainConfig, tmp_path: Path) -> None:
 def test_one_document_has_no_other_to_take_a_sentence_from(config: PretrainConfig) -> None:
     with pytest.raises(UserError, match="the text is one document: give two or more, or --no-next-sentence"):
         pretrain(replace(config, files=config.files[:1]))
+
+
+def test_the_first_guess_is_the_most_frequent_word_pieces() -> None:
+    net = Pretraining(Shape(6, 8, 1, 2, 16))
+    expect_frequencies(net, np.array([5, 5, 5, 5, 5, 5, 5, 4, 4, 4]))
+    assert torch.exp(net.bias).div(torch.exp(net.bias).sum()).tolist() == pytest.approx(
+        [n / 16 for n in (1, 1, 1, 1, 4, 8)]
+    )

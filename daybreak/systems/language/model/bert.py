@@ -8,6 +8,7 @@ from torch.nn.functional import gelu
 
 from daybreak.nn.attention import attention
 from daybreak.nn.dropout import Dropout
+from daybreak.systems.language.model.offsets import look_beside
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.shape import Shape
 
@@ -96,6 +97,7 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.num_layers))
         self.pooler = nn.Linear(shape.hidden_size, shape.hidden_size)
         self.apply(initialise)
+        look_beside(self.embeddings.positions, [each.attention.project for each in self.layers], shape.num_heads)
 
     def forward(self, rows: Rows) -> Tensor:
         """Last hidden states (N, D)."""
