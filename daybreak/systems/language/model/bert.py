@@ -94,10 +94,11 @@ class Bert(nn.Module):
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(shape, dropout)
-        self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.num_layers))
+        layers = [Layer(shape, dropout) for _ in range(shape.num_layers)]
+        self.layers = nn.ModuleList(layers)
         self.pooler = nn.Linear(shape.hidden_size, shape.hidden_size)
         self.apply(initialise)
-        look_beside(self.embeddings.positions, [each.attention.project for each in self.layers], shape.num_heads)
+        look_beside(self.embeddings.positions, [layer.attention.project for layer in layers], shape.num_heads)
 
     def forward(self, rows: Rows) -> Tensor:
         """Last hidden states (N, D)."""
