@@ -121,11 +121,16 @@ def _reach(starts: np.ndarray, at: int, goal: int) -> int:
 
 
 def _elsewhere(text: Text, number: int, goal: int, random: np.random.Generator) -> tuple[int, int]:
-    """About ``goal`` pieces of another document."""
-    other = int(random.integers(len(text.documents) - 2))
-    other += other >= number
-    at = int(random.integers(text.documents[other], text.documents[other + 1]))
-    end = min(_reach(text.sentences, at, goal), text.documents[other + 1])
+    """About ``goal`` pieces from any sentence of the other documents.
+
+    The longer a document, the likelier: were all documents, a thousand short reviews would follow most of what novels
+    say, and that they do not would be told by their kind.
+    """
+    begin, end = text.documents[number], text.documents[number + 1]
+    at = int(random.integers(text.documents[-1] - (end - begin)))
+    at += end - begin if at >= begin else 0
+    last = int(text.documents[text.documents.searchsorted(at, side="right")])
+    end = min(_reach(text.sentences, at, goal), last)
     return text.sentences[at], text.sentences[end]
 
 

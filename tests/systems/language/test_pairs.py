@@ -71,6 +71,14 @@ def test_pairs_fit_and_are_of_one_document_where_they_follow_and_of_two_where_no
         assert not follows or first[-1] < second[0]
 
 
+def test_what_does_not_follow_is_from_any_sentence_of_the_others() -> None:
+    text = text_of([[1] * 3_000, [1] * 3_000, *[[1] * 10] * 100])
+    pairs = draw_pairs(text, SPECIAL, 16, 0)
+    others = [sentences_of(pairs, number)[1][0] for number in np.flatnonzero(~pairs.follows)[:200]]
+    short = np.mean([document_at(text, other) > 1 for other in others])
+    assert 0.1 < short < 0.5, "a document of ten sentences is drawn as often as one of 3,000"
+
+
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=4), st.integers(8, 32), st.integers(0, 3))
 @settings(deadline=None)
 def test_what_does_not_follow_comes_again_and_no_word_piece_is_lost(sizes: list[int], length: int, seed: int) -> None:
