@@ -101,7 +101,7 @@ def tiny() -> PretrainConfig:
 def mini() -> PretrainConfig:
     """Novels, speeches and reviews by BERT-mini: an hour on two cores."""
     return PretrainConfig(
-        corpus="lm", masked=0.3, tokens=4_096, optimizer="muon", clip=0.0, steps=7_000, save_every=250, log_every=25
+        corpus="lm", masked=0.3, tokens=4_096, optimizer="muon", clip=0.0, steps=6_000, save_every=250, log_every=25
     )
 
 
