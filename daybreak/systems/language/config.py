@@ -22,7 +22,6 @@ LIMITS: dict[str, tuple[float, float]] = RunConfig.limits | {
     "tokens": (64, math.inf),
     "dropout": (0, 0.9),
     "lr": (0, 1),
-    "matrix_lr": (0, 1_000),
     "warmup_steps": (0, math.inf),
     "weight_decay": (0, 10),
     "clip": (0, math.inf),
@@ -37,7 +36,9 @@ class PretrainConfig(RunConfig):
     system: ClassVar[str] = "language"
     loop: ClassVar[str] = "pretrain"
     watch: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_masked_accuracy", "max")
-    limits: ClassVar[dict[str, tuple[float, float]]] = LIMITS | {"masked": (0.01, 0.9), "held_out": (1, math.inf)}
+    limits: ClassVar[dict[str, tuple[float, float]]] = LIMITS | {
+        "masked": (0.01, 0.9), "held_out": (1, math.inf), "matrix_lr": (0, 1_000),
+    }  # fmt: skip
 
     corpus: Literal["pydoc", "lm", "files"] = "pydoc"
     """Text: Python's own documentation; novels, speeches and reviews under DAYBREAK_DATA; or files of your own."""
