@@ -94,13 +94,13 @@ class Trained:
 def overfit(
     task: Task, examples: Sequence[Example], reader: Reader, config: FinetuneConfig, enough: float = 0.03
 ) -> Trained:
-    """Up to 300 steps on one batch; fewer where the loss is ``enough`` before."""
+    """Up to 600 steps on one batch; fewer where the loss is ``enough`` before."""
     labels = task.labels(examples)
     batch = collate(task.items(examples, reader, labels, config))
     net = made(task, labels, reader, config)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     value, steps = torch.inf, 0
-    while value > enough and steps < 300:
+    while value > enough and steps < 600:
         loss = task.loss(net, net(batch.rows, batch.places), batch)
         optimizer.zero_grad()
         loss.backward()
