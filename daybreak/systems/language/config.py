@@ -110,8 +110,8 @@ def mini() -> PretrainConfig:
 def small() -> PretrainConfig:
     """The same by BERT-small: ten minutes on one large GPU."""
     return PretrainConfig(
-        corpus="lm", size="small", vocabulary=16_384, tokens=65_536, dropout=0.1, steps=5_000, save_every=500,
-        log_every=50,
+        corpus="lm", size="small", vocabulary=16_384, masked=0.3, tokens=65_536, dropout=0.1, optimizer="muon",
+        clip=0.0, steps=5_000, save_every=500, log_every=50,
     )  # fmt: skip
 
 

@@ -1,0 +1,55 @@
+"""What each part of a recipe is worth: variants trained with the same seeds, in turns, and the table of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import mean
+
+from daybreak.report.records.record import Mark, Measurement
+from daybreak.report.records.rows import Rows
+
+Numbers = dict[str, float]
+"""Of one training: ``accuracy`` in percent, the CPU ``seconds``, and its ``wall`` seconds."""
+
+
+def parts_arguments(description: str, seeds: list[int]) -> argparse.ArgumentParser:
+    """The flags of a benchmark of parts: --seeds, --only, --rows, --results."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--seeds", type=int, nargs="+", default=seeds)
+    arguments.add_argument("--only", nargs="+", help="names of variants; nothing is recorded then")
+    arguments.add_argument("--rows", type=Path, help="file that keeps what was measured, to go on after a stop")
+    arguments.add_argument("--results", type=Path, default=Path("results"))
+    return arguments
+
+
+def measure_parts(
+    names: Sequence[str], seeds: Sequence[int], kept: Path | None, measure: Callable[[str, int], Numbers]
+) -> dict[str, list[Numbers]]:
+    """Every variant with every seed, in turns, so that a busy machine is busy for all of them alike.
+
+    Stopped, and called again with the same file of ``kept`` rows, it goes on.
+    """
+    rows = Rows(kept)
+    results: dict[str, list[Numbers]] = {name: [] for name in names}
+    for seed in seeds:
+        for name in names:
+            numbers = rows.get(name, seed, partial(measure, name, seed))
+            results[name].append(numbers)
+            print(f"{seed} {name:<34}{numbers['accuracy']:8.2f} % {numbers['seconds']:8.1f} CPU s", flush=True)
+    return results
+
+
+def parts_table(results: dict[str, list[Numbers]]) -> list[Measurement]:
+    """Accuracy and CPU seconds of every variant; the first of them, the recipe, stands beside each."""
+    recipe, whole = next(iter(results.items()))
+    measurements = []
+    for name, rows in results.items():
+        slug = name.translate(str.maketrans(" ", "_", ",%'.()")).lower()
+        for number, unit, digits, better in (("accuracy", "%", 2, "higher"), ("seconds", "CPU s", 1, "lower")):
+            beside = Mark(recipe, round(mean(row[number] for row in whole), digits))
+            values = [row[number] for row in rows]
+            measurements.append(Measurement(f"{slug}_{number}", unit, values, anchor=beside, how=name, better=better))
+    return measurements
