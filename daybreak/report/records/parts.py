@@ -48,8 +48,9 @@ def parts_table(results: dict[str, list[Numbers]]) -> list[Measurement]:
     measurements = []
     for name, rows in results.items():
         slug = name.translate(str.maketrans(" ", "_", ",%'.()")).lower()
-        for number, unit, digits, better in (("accuracy", "%", 2, "higher"), ("seconds", "CPU s", 1, "lower")):
-            beside = Mark(recipe, round(mean(row[number] for row in whole), digits))
-            values = [row[number] for row in rows]
-            measurements.append(Measurement(f"{slug}_{number}", unit, values, anchor=beside, how=name, better=better))
+        accuracies, times = ([row[number] for row in rows] for number in ("accuracy", "seconds"))
+        of = Mark(recipe, round(mean(row["accuracy"] for row in whole), 2))
+        measurements.append(Measurement(f"{slug}_accuracy", "%", accuracies, anchor=of, how=name))
+        took = Mark(recipe, round(mean(row["seconds"] for row in whole), 1))
+        measurements.append(Measurement(f"{slug}_seconds", "CPU s", times, anchor=took, how=name, better="lower"))
     return measurements
