@@ -20,8 +20,8 @@ from typing import Any
 from unittest.mock import patch
 
 from daybreak.engine.rundir import is_finished, log_series
-from daybreak.report.records import Record, write
-from daybreak.report.records.parts import Numbers, measure_parts, parts_arguments, parts_table
+from daybreak.report.records import write
+from daybreak.report.records.parts import Numbers, measure_parts, parts_arguments, parts_record
 from daybreak.systems.language.config import PretrainConfig, mini
 from daybreak.systems.language.pretrain import pretrain
 
@@ -58,11 +58,16 @@ VARIANTS = {
 
 def main() -> None:
     """Train every variant with every seed, print the table, and write ``results/language/pretraining-parts.json``."""
-    given = parts_arguments("What each part of the pretraining is worth.", seeds=[0, 1]).parse_args()
-    chosen = [name for name in VARIANTS if not given.only or name in given.only]
-    results = measure_parts(chosen, given.seeds, given.rows, measure)
+    given = parts_arguments("What each part of the pretraining is worth.", list(VARIANTS), seeds=[0, 1]).parse_args()
+    results = measure_parts(given.only or list(VARIANTS), given.seeds, given.rows, measure)
     if not given.only:
-        print(write(record(results, given.seeds), given.results))
+        claim = f"what each part of BERT-mini's pretraining is worth in its first {STEPS * 4_096:,} word pieces"
+        print(
+            write(
+                parts_record("language", "pretraining-parts", claim, "bert_pretraining_parts", results, given.seeds),
+                given.results,
+            )
+        )
 
 
 def measure(name: str, seed: int) -> Numbers:
@@ -89,20 +94,6 @@ def configured(variant: Variant, seed: int, folder: str) -> PretrainConfig:
     for name, value in variant.fields.items():
         setattr(config, name, value)
     return config
-
-
-def record(results: dict[str, list[Numbers]], seeds: list[int]) -> Record:
-    """Accuracy and CPU seconds of every variant, the recipe's beside them."""
-    return Record(
-        system="language",
-        name="pretraining-parts",
-        claim=f"what each part of BERT-mini's pretraining is worth in its first {STEPS * 4_096:,} word pieces",
-        commands=["python3 dev.py bench bert_pretraining_parts --seeds " + " ".join(map(str, seeds))],
-        attempts="all seeds are listed; --rows keeps what is measured, to go on in another call",
-        measurements=parts_table(results),
-        seeds=seeds,
-        seconds=sum(row["wall"] for rows in results.values() for row in rows),
-    )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from typing import Any
 
 from daybreak.engine.device import Device
 from daybreak.engine.rundir import is_finished
-from daybreak.report.records import Record, write
-from daybreak.report.records.parts import Numbers, measure_parts, parts_arguments, parts_table
+from daybreak.report.records import write
+from daybreak.report.records.parts import Numbers, measure_parts, parts_arguments, parts_record
 from daybreak.systems.dawnbench import cifar10_94, load, train
 from daybreak.systems.dawnbench.config import Config
 from daybreak.systems.dawnbench.data import training_sets
@@ -65,11 +65,11 @@ VARIANTS: dict[str, dict[str, Any]] = {"the recipe": {}} | LEFT_OUT | ADDED
 
 def main() -> None:
     """Train every variant with every seed, print the table, and write ``results/dawnbench/parts.json``."""
-    given = parts_arguments("What each part of the fast recipe is worth.", seeds=[0, 1, 2]).parse_args()
-    chosen = [name for name in VARIANTS if not given.only or name in given.only]
-    results = measure_parts(chosen, given.seeds, given.rows, measure)
+    given = parts_arguments("What each part of the fast recipe is worth.", list(VARIANTS), seeds=[0, 1, 2]).parse_args()
+    results = measure_parts(given.only or list(VARIANTS), given.seeds, given.rows, measure)
     if not given.only:
-        print(write(record(results, given.seeds), given.results))
+        claim = f"what each part of the recipe is worth on {TRAINED:,} images of CIFAR-10 in {EPOCHS} epochs"
+        print(write(parts_record("dawnbench", "parts", claim, "dawnbench_parts", results, given.seeds), given.results))
 
 
 def measure(name: str, seed: int) -> Numbers:
@@ -103,20 +103,6 @@ def configured(variant: str, seed: int) -> Config:
     for name, value in VARIANTS[variant].items():
         setattr(config, name, value)
     return config
-
-
-def record(results: dict[str, list[Numbers]], seeds: list[int]) -> Record:
-    """Accuracy and CPU seconds of every variant, the recipe's beside them."""
-    return Record(
-        system="dawnbench",
-        name="parts",
-        claim=f"what each part of the recipe is worth on {TRAINED:,} images of CIFAR-10 in {EPOCHS} epochs",
-        commands=["python3 dev.py bench dawnbench_parts --seeds " + " ".join(map(str, seeds))],
-        attempts="all seeds are listed; --rows keeps what is measured, to go on in another call",
-        measurements=parts_table(results),
-        seeds=seeds,
-        seconds=sum(row["wall"] for rows in results.values() for row in rows),
-    )
 
 
 if __name__ == "__main__":

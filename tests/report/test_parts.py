@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from daybreak.report.records.parts import measure_parts, parts_arguments, parts_table
+import pytest
+
+from daybreak.report.records.parts import measure_parts, parts_arguments, parts_record, parts_table
 
 
 def numbers(name: str, seed: int) -> dict[str, float]:
@@ -26,6 +28,17 @@ def test_a_second_call_measures_nothing_again(tmp_path):
     assert measure_parts(["whole"], [0], kept, lambda *_: {}) == first
 
 
-def test_flags_have_the_benchmark_s_seeds():
-    given = parts_arguments("what it is", seeds=[0, 1]).parse_args([])
+def test_a_record_says_how_it_was_made_and_how_long_it_took():
+    results = measure_parts(["whole", "less"], [0, 1], None, numbers)
+    made = parts_record("language", "parts", "what parts are worth", "parts_bench", results, [0, 1])
+    assert made.commands == ["python3 dev.py bench parts_bench --seeds 0 1"]
+    assert made.seconds == 24.0 and made.measurements == parts_table(results)
+
+
+def test_flags_have_the_benchmark_s_seeds_and_refuse_a_variant_that_is_none(capsys):
+    arguments = parts_arguments("what it is", ["whole", "less"], seeds=[0, 1])
+    given = arguments.parse_args([])
     assert given.seeds == [0, 1] and given.only is None and given.rows is None
+    with pytest.raises(SystemExit):
+        arguments.parse_args(["--only", "lees"])
+    assert "lees" in capsys.readouterr().err

@@ -8,18 +8,20 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from daybreak.report.records.record import Mark, Measurement
+from daybreak.report.records.record import Mark, Measurement, Record
 from daybreak.report.records.rows import Rows
 
 Numbers = dict[str, float]
 """Of one training: ``accuracy`` in percent, the CPU ``seconds``, and its ``wall`` seconds."""
 
 
-def parts_arguments(description: str, seeds: list[int]) -> argparse.ArgumentParser:
+def parts_arguments(description: str, names: Sequence[str], seeds: list[int]) -> argparse.ArgumentParser:
     """The flags of a benchmark of parts: --seeds, --only, --rows, --results."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--seeds", type=int, nargs="+", default=seeds)
-    arguments.add_argument("--only", nargs="+", help="names of variants; nothing is recorded then")
+    arguments.add_argument(
+        "--only", nargs="+", choices=names, metavar="VARIANT", help="names of variants; nothing is recorded then"
+    )
     arguments.add_argument("--rows", type=Path, help="file that keeps what was measured, to go on after a stop")
     arguments.add_argument("--results", type=Path, default=Path("results"))
     return arguments
@@ -54,3 +56,19 @@ def parts_table(results: dict[str, list[Numbers]]) -> list[Measurement]:
         took = Mark(recipe, round(mean(row["seconds"] for row in whole), 1))
         measurements.append(Measurement(f"{slug}_seconds", "CPU s", times, anchor=took, how=name, better="lower"))
     return measurements
+
+
+def parts_record(
+    system: str, name: str, claim: str, benchmark: str, results: dict[str, list[Numbers]], seeds: Sequence[int]
+) -> Record:
+    """The record ``results/<system>/<name>.json`` of what ``dev.py bench <benchmark>`` measured."""
+    return Record(
+        system=system,
+        name=name,
+        claim=claim,
+        commands=[f"python3 dev.py bench {benchmark} --seeds " + " ".join(map(str, seeds))],
+        attempts="all seeds are listed; --rows keeps what is measured, to go on in another call",
+        measurements=parts_table(results),
+        seeds=list(seeds),
+        seconds=sum(row["wall"] for rows in results.values() for row in rows),
+    )
