@@ -195,13 +195,13 @@ def code_tiny() -> FinetuneConfig:
 @preset
 def sentences() -> FinetuneConfig:
     """Sentences and pairs: SST-2, and with --data cola, mrpc, sick, stsb: minutes on two cores."""
-    return FinetuneConfig(data="sst2", steps=1_500, eval_every=250, log_every=25)
+    return FinetuneConfig(data="sst2", lr=1e-3, steps=1_500, eval_every=250, log_every=25)
 
 
 @preset
 def tags() -> FinetuneConfig:
     """Entities of CoNLL-2003, and with --data wnut17 or ewt: minutes on two cores."""
-    return FinetuneConfig(data="conll2003", steps=1_000, eval_every=200, log_every=25)
+    return FinetuneConfig(data="conll2003", lr=1e-3, steps=1_000, eval_every=200, log_every=25)
 
 
 @preset
