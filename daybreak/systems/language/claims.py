@@ -57,12 +57,12 @@ CLAIMS: dict[str, Claim] = {
             "test_accuracy": Target("%", 72.0, (OVERLAP, 74.0), (TINY, 71.1)),
             "test_f1": Target("%", 82.0, (OVERLAP, 81.7), (TINY, 81.1)),
         },
-        data="mrpc",
+        data="mrpc", lr=3e-4, steps=900, eval_every=150,
     ),
     **twins(
         "sick", "it is told whether one sentence follows from another, or contradicts it", "sentences",
         {"test_accuracy": Target("%", 75.0, (OVERLAP, 66.3))},
-        data="sick",
+        data="sick", steps=400, eval_every=100,
     ),
     **twins(
         "stsb-cross", "two sentences that are read together are compared", "sentences",
@@ -70,7 +70,7 @@ CLAIMS: dict[str, Claim] = {
             "test_pearson": Target("%", 70.0, (TF_IDF, 66.4), STSB_TINY),
             "test_spearman": Target("%", floor=(TF_IDF, 64.7)),
         },
-        data="stsb",
+        data="stsb", steps=400, eval_every=100,
     ),
     **twins(
         "stsb-bi", "two sentences that are read apart are compared by their vectors", "sentences",
@@ -78,7 +78,7 @@ CLAIMS: dict[str, Claim] = {
             "test_pearson": Target("%", 68.0, (TF_IDF, 66.4), STSB_TINY),
             "test_spearman": Target("%", floor=(TF_IDF, 64.7)),
         },
-        data="stsb", encoder="bi",
+        data="stsb", encoder="bi", lr=2e-4, dropout=0.0, steps=400, eval_every=100,
     ),
     **twins(
         "dream", "the answer to a question about a dialogue is chosen from three", "passages",

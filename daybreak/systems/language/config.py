@@ -148,6 +148,8 @@ class FinetuneConfig(RunConfig):
 
     encoder: Literal["cross", "bi"] = "cross"
     """Of similarity: read both sentences together, or each by itself and compare their vectors."""
+    compare: bool = True
+    """Of pairs read together, and of choices: compare each word with those like it in the other, beside [CLS]."""
     crf: bool = False
     """Of tag: score whole sequences of tags (a conditional random field) rather than each tag alone."""
     length: int = 128

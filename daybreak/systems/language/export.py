@@ -19,8 +19,9 @@ from daybreak.systems.language.model.pool import mean
 from daybreak.systems.language.model.public import CONFIG, WEIGHTS, write_public
 from daybreak.systems.language.model.rows import Rows, rows_of
 from daybreak.systems.language.predict import load
+from daybreak.systems.language.tasks.similarity import BiEncoder
 from daybreak.systems.language.tasks.task import TaskNet
-from daybreak.systems.language.uses import Answerer, Finetuned, Similarity, Tagger
+from daybreak.systems.language.uses import Answerer, Finetuned, Tagger
 from daybreak.systems.language.wordpiece import write_vocabulary
 
 MODEL, VOCABULARY, ABOUT = "model.onnx", "vocab.txt", "about.json"
@@ -73,14 +74,31 @@ class Hidden(nn.Module):
     def forward(self, tokens: Tensor, segments: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Tables (B, T) -> (B, T, D) and (B, D)."""
         rows = Table(tokens, segments, mask)
-        hidden = rows.table(self.bert(rows))
-        weights = rows.mask()[:, :, None].to(hidden.dtype)
-        return hidden, (hidden * weights).sum(1) / weights.sum(1)
+        hidden, vectors = self.of(rows)
+        return rows.table(hidden), vectors
 
     def of(self, rows: Rows) -> tuple[Tensor, ...]:
         """The same of rows without padding: (N, D) and (B, D)."""
         hidden = self.bert(rows)
         return hidden, mean(hidden, rows)
+
+
+class Vectors(nn.Module):
+    """A bi-encoder's vectors, whose cosines tell how alike texts are."""
+
+    outputs = ("vectors",)
+
+    def __init__(self, net: BiEncoder) -> None:
+        super().__init__()
+        self.bert, self.net = net.bert, net
+
+    def forward(self, tokens: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Tables (B, T) -> (B, D)."""
+        return self.net.vectors(Table(tokens, segments, mask))
+
+    def of(self, rows: Rows) -> tuple[Tensor, ...]:
+        """The same of rows without padding: (B, D)."""
+        return (self.net.vectors(rows),)
 
 
 class Scores(nn.Module):
@@ -103,7 +121,7 @@ class Scores(nn.Module):
         return (self.net.of_pieces(rows) if self.pieces else self.net.of_rows(rows),)
 
 
-Graph = Hidden | Scores
+Graph = Hidden | Vectors | Scores
 
 
 def export(run: Path, out: Path) -> Exported:
@@ -134,8 +152,10 @@ def export(run: Path, out: Path) -> Exported:
 
 def graph_of(model: MaskedLM | Finetuned) -> Graph:
     """What is exported of a model. A bi-encoder and a pretrained encoder give vectors."""
-    if isinstance(model, MaskedLM) or (isinstance(model, Similarity) and model.config.encoder == "bi"):
+    if isinstance(model, MaskedLM):
         return Hidden(model.bert)
+    if isinstance(model.net, BiEncoder):
+        return Vectors(model.net)
     if isinstance(model, Tagger) and model.config.crf:
         raise UserError(f"{model.name} has a CRF, whose search for the best tags ONNX does not do: train without --crf")
     return Scores(model.net, pieces=isinstance(model, Tagger | Answerer))

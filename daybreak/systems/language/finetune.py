@@ -25,8 +25,11 @@ from daybreak.systems.language.examples import Pair, text_of
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.shape import shape_of
 from daybreak.systems.language.tasks.table import TASKS
-from daybreak.systems.language.tasks.task import Item, collate
+from daybreak.systems.language.tasks.task import Item, TaskNet, collate
 from daybreak.systems.language.wordpiece import learn_wordpiece
+
+SETTLED = 2_048
+"""Training examples that a network's first weights are made to suit."""
 
 
 def finetune(config: FinetuneConfig) -> Path:
@@ -43,7 +46,8 @@ def finetune(config: FinetuneConfig) -> Path:
         items, val_items = (task.items(each, start.reader, labels, config) for each in (data_set.train, data_set.val))
         if (longest := max(item.length for item in items)) > config.tokens:
             raise UserError(f"an example has {longest} word pieces in all its rows: give --tokens {longest} or more")
-        net = task.net(start.bert(config.dropout), labels, config)
+        net = task.net(start.bert(config.dropout), labels, pairs, config)
+        settle(net, items[:SETTLED])
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, fused=True)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
@@ -100,6 +104,14 @@ def beginning(config: FinetuneConfig, examples: Sequence[Any]) -> Beginning:
             f"{config.pretrained} reads rows of {reader.shape.positions} word pieces: give a --length of no more"
         )
     return Beginning(reader, None if config.from_scratch else weights)
+
+
+@torch.no_grad()
+def settle(net: TaskNet, items: Sequence[Item]) -> None:
+    """Let a network begin with weights that suit training examples; a run that resumes has weights of its own."""
+    net.eval()
+    net.settle(collate(items))
+    net.train()
 
 
 class Best:

@@ -56,7 +56,7 @@ def load(run_dir: str | Path, device: AnyDevice = "auto", *, int8: bool = False)
     place = _place(RunConfig(device=device, precision=config.precision), int8)
     if learned.task not in USES:
         raise UserError(f"{folder} has learned {learned.task!r}, which this daybreak does not know: use a newer one")
-    net = TASKS[learned.task].net(Bert(reader.shape), tuple(learned.labels), config)
+    net = TASKS[learned.task].net(Bert(reader.shape), tuple(learned.labels), learned.pairs, config)
     load_weights(net, folder)
     return USES[learned.task](str(folder), config, reader, learned, _placed(net, place, int8), place)
 

@@ -18,13 +18,12 @@ from daybreak.systems.language.config import FinetuneConfig
 from daybreak.systems.language.embed import Encoder
 from daybreak.systems.language.examples import Choice, Example, Pair, Question, Tagged
 from daybreak.systems.language.finetune import outputs_of
-from daybreak.systems.language.model.bert import Bert
-from daybreak.systems.language.model.pool import mean
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.model.spans import Answer, best_spans
 from daybreak.systems.language.tasks.answer import LONGEST, NO_ANSWER, windows_of
 from daybreak.systems.language.tasks.choose import Chosen
 from daybreak.systems.language.tasks.classify import Class
+from daybreak.systems.language.tasks.similarity import BiEncoder
 from daybreak.systems.language.tasks.table import TASKS
 from daybreak.systems.language.tasks.tag import is_iob2
 from daybreak.systems.language.tasks.task import Item, TaskNet, pair_rows
@@ -149,11 +148,11 @@ class Similarity(Finetuned):
 
         What is longer than a row is cut, as in training. Raises UserError for a cross-encoder.
         """
-        if self.config.encoder == "cross":
+        if not isinstance(self.net, BiEncoder):
             raise UserError(f"{self.name} reads two sentences together: give pairs, or train with --encoder bi")
         rows = pair_rows(self.reader, texts, [None] * len(texts), self.length)
         items = [Item((tokens,), (segments,), 1) for tokens, segments in rows]
-        found = outputs_of(Pooled(self.bert).eval(), items, self.device)
+        found = outputs_of(Vectors(self.net).eval(), items, self.device)
         return torch.cat(found) if found else torch.empty(0, self.reader.shape.hidden_size)
 
     def search(self, text: str, among: Sequence[str], count: int = 10) -> list[Match]:
@@ -173,16 +172,16 @@ class Similarity(Finetuned):
         return [Match(among[number], number, values[number]) for number in order]
 
 
-class Pooled(nn.Module):
-    """The mean vectors of rows."""
+class Vectors(nn.Module):
+    """A bi-encoder's vectors of rows."""
 
-    def __init__(self, bert: Bert) -> None:
+    def __init__(self, net: BiEncoder) -> None:
         super().__init__()
-        self.bert = bert
+        self.net = net
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B, D)."""
-        return mean(self.bert(rows), rows)
+        return self.net.vectors(rows)
 
 
 class Chooser(Finetuned):

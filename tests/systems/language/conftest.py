@@ -65,7 +65,7 @@ def make_run(tmp_path: Path, reader: Reader) -> MakeRun:
             net: torch.nn.Module = Pretraining(reader.shape)
         else:
             config = FinetuneConfig(**{"length": 24, "stride": 8, **fields})
-            net = TASKS[task].net(Bert(reader.shape), tuple(LABELS[task]), config)
+            net = TASKS[task].net(Bert(reader.shape), tuple(LABELS[task]), pairs, config)
             write_learned(folder, Learned(task, LABELS[task], pairs))
         for parameter in net.parameters():  # as if trained: first weights are so small that all texts are alike
             if parameter.ndim == 2:

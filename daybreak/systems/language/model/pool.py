@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from daybreak.systems.language.model.rows import Rows
@@ -10,7 +9,8 @@ from daybreak.systems.language.model.rows import Rows
 
 def mean(hidden: Tensor, rows: Rows) -> Tensor:
     """(N, D) -> (B, D), in fp32; [CLS] and [SEP] are counted in, as sentence-transformers does."""
-    lengths = rows.starts.diff()
-    row = torch.repeat_interleave(torch.arange(len(rows), device=hidden.device), lengths)
-    sums = hidden.new_zeros(len(rows), hidden.shape[1], dtype=torch.float32).index_add(0, row, hidden.float())
-    return sums / lengths[:, None]
+    table, mask = rows.table(hidden.float()), rows.mask()
+    if mask is None:
+        return table.mean(1)
+    weights = mask[:, :, None].float()
+    return (table * weights).sum(1) / weights.sum(1)

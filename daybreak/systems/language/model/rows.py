@@ -17,7 +17,7 @@ class Rows:
     tokens: Tensor
     """(N,) int64."""
     segments: Tensor
-    """(N,) int64: 0 for the first sentence and 1 for the second."""
+    """(N,) int64: 0 for the first sentence and 1 for the second; a tagger reads there how a word is written."""
     positions: Tensor
     """(N,) int64: place of a word piece in its row."""
     starts: Tensor
@@ -59,7 +59,7 @@ def rows_of(tokens: Sequence[np.ndarray], segments: Sequence[np.ndarray]) -> Row
 
     Args:
         tokens: of each row, (length,) integers.
-        segments: of each row, (length,) integers, 0 or 1.
+        segments: of each row, (length,) integers.
 
     Raises ValueError for a row without word pieces, of which nothing could be said.
 

@@ -86,7 +86,7 @@ def target(example: Question, cut: Cut) -> np.ndarray:
     return places.ravel()
 
 
-def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
     return Answerer(bert, 2, config.dropout)
 

@@ -31,7 +31,7 @@ class Chosen:
 
 
 class Chooser(TaskNet):
-    """A score from the [CLS] of context, question and option."""
+    """A score of context, question and option."""
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B,), where B is the number of all options."""
@@ -56,9 +56,9 @@ def items(examples: Sequence[Choice], reader: Reader, labels: tuple[str, ...], c
     return found
 
 
-def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
-    return Chooser(bert, 1, config.dropout)
+    return Chooser(bert, 1, config.dropout, compare=config.compare)
 
 
 def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:

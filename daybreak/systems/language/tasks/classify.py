@@ -29,7 +29,7 @@ class Class:
 
 
 class Classifier(TaskNet):
-    """Classes from [CLS]."""
+    """Classes of rows."""
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B, classes)."""
@@ -51,9 +51,9 @@ def items(examples: Sequence[Pair], reader: Reader, labels: tuple[str, ...], con
     ]
 
 
-def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
-    return Classifier(bert, len(labels), config.dropout)
+    return Classifier(bert, len(labels), config.dropout, compare=config.compare and pairs)
 
 
 def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:

@@ -16,11 +16,12 @@ from daybreak.systems.language.examples import Pair
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.pool import mean
 from daybreak.systems.language.model.rows import Rows
-from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, pair_rows
+from daybreak.systems.language.model.whiten import whiten
+from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, both_ends, pair_rows
 
 
 class CrossEncoder(TaskNet):
-    """A number from the [CLS] of both sentences."""
+    """A number for both sentences."""
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B,), where B is the number of pairs."""
@@ -28,18 +29,39 @@ class CrossEncoder(TaskNet):
 
 
 class BiEncoder(TaskNet):
-    """The cosine between the mean vectors of two sentences. Its layer scales and shifts the cosine."""
+    """The cosine between the vectors of two sentences, each a layer of mean states. Its head scales and shifts it."""
 
     def __init__(self, bert: Bert, outputs: int, dropout: float) -> None:
         super().__init__(bert, outputs, dropout)
+        self.project = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
         self.head = torch.nn.Linear(1, 1)
         torch.nn.init.ones_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B / 2,): rows are first and second sentences in turn."""
-        first, second = mean(self.bert(rows), rows).unflatten(0, (-1, 2)).unbind(1)
-        return self.head(cosine_similarity(first.float(), second.float())[:, None])[:, 0]
+        return self.head(self.cosines(rows)[:, None])[:, 0]
+
+    def cosines(self, rows: Rows) -> Tensor:
+        """(B / 2,): the same, before it is scaled."""
+        first, second = self.vectors(rows).unflatten(0, (-1, 2)).unbind(1)
+        return cosine_similarity(first.float(), second.float())
+
+    def vectors(self, rows: Rows) -> Tensor:
+        """(B, D): of each sentence by itself."""
+        return self.project(self.means(rows))
+
+    def means(self, rows: Rows) -> Tensor:
+        """(B, D): the mean of a sentence's states."""
+        return mean(both_ends(self.bert.hidden_states(rows)), rows)
+
+    def settle(self, batch: Batch) -> None:
+        """Begin with a layer that whitens, and with the line that suits the targets best."""
+        whiten(self.project, self.means(batch.rows))
+        known = torch.stack([cosines := self.cosines(batch.rows), torch.ones_like(cosines)], 1)  # (B / 2, 2)
+        line = torch.linalg.lstsq(known, batch.targets[:, None], driver="gelsd").solution
+        self.head.weight.copy_(line[:1])
+        self.head.bias.copy_(line[1])
 
 
 def labels(examples: Sequence[Pair]) -> tuple[str, ...]:
@@ -69,9 +91,11 @@ def _scaled(value: float, low: float, high: float) -> np.ndarray:
     return np.array([(value - low) / (high - low or 1.0)], np.float32)
 
 
-def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
-    return (CrossEncoder if config.encoder == "cross" else BiEncoder)(bert, 1, config.dropout)
+    if config.encoder == "bi":
+        return BiEncoder(bert, 1, config.dropout)
+    return CrossEncoder(bert, 1, config.dropout, compare=config.compare)
 
 
 def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:

@@ -1,4 +1,8 @@
-"""Every word has a tag, told from the hidden state of its first word piece (Devlin et al. 2018, figure 4 d)."""
+"""Every word has a tag, told from the hidden state of its first word piece (Devlin et al. 2018, figure 4 d).
+
+A vocabulary in lower case loses what tells a name best: how it is written. A tagger reads that where other tasks read
+which sentence a word piece is of.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
@@ -19,10 +23,14 @@ from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.crf import CRF, iob2_penalties
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet
-from daybreak.systems.language.wordpiece import encode_words
+from daybreak.systems.language.wordpiece import Special, encode_words
 
 AT_ONCE = 256
 """Sentences whose best tags a CRF looks for at a time."""
+
+
+WAYS_TO_WRITE = 4
+"""Without a capital, with one at the beginning, all in capitals, and any other."""
 
 
 class Tagger(TaskNet):
@@ -49,16 +57,31 @@ def items(examples: Sequence[Tagged], reader: Reader, labels: tuple[str, ...], c
     numbers = {label: number for number, label in enumerate(labels)}
     found: list[Item] = []
     for example in examples:
-        words, of = encode_words(reader.tokenizer, example.words)
-        rows, places = split_words(np.array(words, np.int32), np.array(of), config.length - 2)
-        tokens = tuple(
-            np.concatenate([[reader.special.cls], row, [reader.special.sep]]).astype(np.int32) for row in rows
-        )
+        pieces, of = encode_words(reader.tokenizer, example.words)
+        written = [way_to_write(word) if reader.lowercase else 0 for word in example.words]
+        both = np.array([pieces, [written[word] for word in of]], np.int32).T  # (N, 2)
+        rows, places = split_words(both, np.array(of), config.length - 2)
+        tokens, segments = zip(*(_between(row, reader.special) for row in rows), strict=True)
         known = example.tags is not None and all(tag in numbers for tag in example.tags)
         target = np.array([numbers[tag] for tag in example.tags or ()], np.int64) if known else None
-        segments = tuple(np.zeros(len(row), bool) for row in tokens)
         found.append(Item(tokens, segments, len(example.words), target, places))
     return found
+
+
+def _between(row: np.ndarray, special: Special) -> tuple[np.ndarray, np.ndarray]:
+    """Word pieces between [CLS] and [SEP], and how they are written: (N, 2) -> twice (N + 2,)."""
+    whole = np.concatenate([[[special.cls, 0]], row, [[special.sep, 0]]]).astype(np.int32)
+    return whole[:, 0], whole[:, 1]
+
+
+def way_to_write(word: str) -> int:
+    """Which of the ways a word is written in; a single capital begins a word."""
+    capitals = [letter.isupper() for letter in word if letter.isalpha()]
+    if not any(capitals):
+        return 0
+    if capitals[0] and not any(capitals[1:]):
+        return 1
+    return 2 if all(capitals) else 3
 
 
 def split_words(pieces: np.ndarray, words: np.ndarray, room: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -68,7 +91,7 @@ def split_words(pieces: np.ndarray, words: np.ndarray, room: int) -> tuple[list[
     each.
 
     Args:
-        pieces: (N,) word pieces.
+        pieces: (N, ...) word pieces, and what else is known of each.
         words: (N,) the number of the word that each is of.
         room: word pieces of a row.
 
@@ -84,12 +107,14 @@ def split_words(pieces: np.ndarray, words: np.ndarray, room: int) -> tuple[list[
         places.append(done + length)
         rows[-1].append(pieces[start:end])
         length += end - start
-    joined = [np.concatenate(row) if row else np.empty(0, np.int32) for row in rows]
+    joined = [np.concatenate([pieces[:0], *row]) for row in rows]
     return joined, np.array(places, np.int64)
 
 
-def net(bert: Bert, labels: tuple[str, ...], config: FinetuneConfig) -> TaskNet:
+def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
+    ways = bert.embeddings.segments.weight.detach()[:1].repeat(WAYS_TO_WRITE, 1)
+    bert.embeddings.segments = nn.Embedding.from_pretrained(ways, freeze=False)
     crf = CRF(len(labels), iob2_penalties(labels) if is_iob2(labels) else None) if config.crf else None
     return Tagger(bert, len(labels), config.dropout, crf)
 

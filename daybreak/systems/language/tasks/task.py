@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import FinetuneConfig
 from daybreak.systems.language.model.bert import Bert
+from daybreak.systems.language.model.compare import Compare
 from daybreak.systems.language.model.rows import Rows, rows_of
 from daybreak.systems.language.wordpiece import encode
 
@@ -24,7 +26,7 @@ class Item:
     tokens: tuple[np.ndarray, ...]
     """(length,) int32 of each of its rows: one, or as many as there are options or windows."""
     segments: tuple[np.ndarray, ...]
-    """(length,) bool of each row: whether a word piece is of the second sentence."""
+    """(length,) of each row: whether a word piece is of the second sentence, or a tagger's way to write its word."""
     outputs: int
     """How many numbers, or rows of numbers, the network gives for it."""
     target: np.ndarray | None = None
@@ -70,21 +72,40 @@ def collate(items: Sequence[Item]) -> Batch:
 class TaskNet(nn.Module):
     """The encoder with one layer on it. A task's own says in ``forward(rows, places)`` what it gives."""
 
-    def __init__(self, bert: Bert, outputs: int, dropout: float) -> None:
+    def __init__(self, bert: Bert, outputs: int, dropout: float, *, compare: bool = False) -> None:
         super().__init__()
         self.bert = bert
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(bert.shape.hidden_size, outputs)
+        width = bert.shape.hidden_size
+        self.compare = Compare(width) if compare else None
+        if compare:
+            self.join = nn.Linear(3 * width, width)
+        self.head = nn.Linear(width, outputs)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
     def of_rows(self, rows: Rows) -> Tensor:
-        """(B, outputs): what the layer says of each row, by its [CLS]."""
-        return self.head(self.dropout(self.bert.pool(self.bert(rows), rows)))
+        """(B, outputs): what the layer says of each row, by its [CLS], and by its two sentences' words if compared."""
+        states = self.bert.hidden_states(rows)
+        pooled = self.bert.pool(states[-1], rows)
+        if self.compare is not None:
+            told = torch.cat([self.compare(both_ends(states), rows), pooled], -1)
+            pooled = gelu(self.join(self.dropout(told)))
+        return self.head(self.dropout(pooled))
 
     def of_pieces(self, rows: Rows) -> Tensor:
         """(N, outputs): what the layer says of each word piece."""
         return self.head(self.dropout(self.bert(rows)))
+
+    def settle(self, batch: Batch) -> None:
+        """Begin with weights that suit training examples, given before any training."""
+        if self.compare is not None:
+            self.compare.settle(both_ends(self.bert.hidden_states(batch.rows)))
+
+
+def both_ends(states: Sequence[Tensor]) -> Tensor:
+    """(N, D): what a word piece is by itself, and in its context. Either alone tells less of what is alike."""
+    return states[0] + states[-1]
 
 
 @dataclass(frozen=True)
@@ -95,8 +116,8 @@ class Task:
     """All labels of training examples, in order."""
     items: Callable[[Sequence[Any], Reader, tuple[str, ...], FinetuneConfig], list[Item]]
     """Examples in word pieces."""
-    net: Callable[[Bert, tuple[str, ...], FinetuneConfig], TaskNet]
-    """The network on the encoder."""
+    net: Callable[[Bert, tuple[str, ...], bool, FinetuneConfig], TaskNet]
+    """The network on the encoder, for labels, and for pairs of sentences or single ones."""
     loss: Callable[[TaskNet, Tensor, Batch], Tensor]
     """Of the network's outputs for a batch."""
     tell: Callable[[TaskNet, list[Tensor], list[Item], Sequence[Any], tuple[str, ...]], list[Any]]

@@ -72,7 +72,7 @@ def test_an_answer_is_told_by_the_characters_that_it_was_marked_by(reader: Reade
     context, span = drawn
     examples = [Question("who ?", context, (span,))]
     items = ANSWER.items(examples, reader, (), settled(length=63, stride=10))
-    net = made(ANSWER, (), reader, settled())
+    net = made(ANSWER, QUESTIONS, reader, settled())
     ((best, *_),) = ANSWER.tell(net, [perfect(ANSWER, items[0], ())], items, examples, ())
     assert best.text == span.text and context[best.start : best.end] == span.text
 

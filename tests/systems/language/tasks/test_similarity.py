@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 from trials import ALIKE, overfit, settled, tell, untrained
 
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.examples import Pair
-from daybreak.systems.language.tasks.similarity import SIMILARITY
+from daybreak.systems.language.finetune import settle
+from daybreak.systems.language.tasks.similarity import SIMILARITY, BiEncoder
+from daybreak.systems.language.tasks.task import collate
 
 
 @pytest.mark.parametrize("encoder", ["cross", "bi"])
@@ -29,3 +33,16 @@ def test_two_sentences_are_as_alike_in_either_order_for_the_bi_encoder(reader: R
     )
     assert one == pytest.approx(other, abs=1e-4)
     assert one[0] == pytest.approx(5.0, abs=1e-4)  # a sentence and itself
+
+
+@torch.no_grad()
+def test_a_bi_encoder_begins_with_the_line_that_suits_its_cosines_best(reader: Reader) -> None:
+    config = settled(encoder="bi")
+    trained = untrained(SIMILARITY, ALIKE, reader, config)
+    items = SIMILARITY.items(ALIKE, reader, trained.labels, config)
+    settle(trained.net, items)
+    assert trained.net.training and isinstance(trained.net, BiEncoder)
+    batch = collate(items)
+    cosines, told = trained.net.cosines(batch.rows), trained.net(batch.rows, batch.places)
+    slope, shift = np.polyfit(cosines.numpy(), batch.targets.numpy(), 1)
+    assert told.numpy() == pytest.approx(slope * cosines.numpy() + shift, abs=1e-3)

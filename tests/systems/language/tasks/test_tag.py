@@ -120,3 +120,21 @@ def test_the_crf_looks_at_many_sentences_at_once_and_tags_each_as_alone(monkeypa
 def test_scores_on_the_cpu_are_decoded_by_a_crf_on_the_gpu() -> None:
     sentences = [torch.randn(length, 3) for length in (5, 0, 2)]
     assert tag.decode(CRF(3).to("cuda"), sentences) == tag.decode(CRF(3), sentences)
+
+
+@pytest.mark.parametrize(
+    ("word", "way"),
+    [("film", 0), ("42", 0), ("", 0), ("...", 0), ("Rome", 1), ("A", 1), ("3D", 1), ("'Tis", 1), ("USA", 2),
+     ("U.S.", 2), ("iPhone", 3), ("McKee", 3), ("\u00c9cole", 1)],
+)  # fmt: skip
+def test_how_a_word_is_written(word: str, way: int) -> None:
+    assert tag.way_to_write(word) == way
+
+
+def test_a_name_is_told_from_a_word_that_is_written_otherwise(reader: Reader) -> None:
+    names = [Tagged(("Bank", "sleeps"), ("B-PER", "O")), Tagged(("bank", "sleeps"), ("O", "O"))]
+    config = settled()
+    upper, lower = TAG.items(names, reader, TAG.labels(names), config)
+    assert upper.tokens[0].tolist() == lower.tokens[0].tolist()
+    assert upper.segments[0].tolist() == [0, *[1] * (len(upper.tokens[0]) - 3), 0, 0] and not lower.segments[0].any()
+    assert tell(TAG, overfit(TAG, names, reader, config), names, reader, config) == [each.tags for each in names]

@@ -77,9 +77,10 @@ def settled(**changes: Any) -> FinetuneConfig:
     return FinetuneConfig(**({"length": 28, "stride": 6, "dropout": 0.0} | changes))
 
 
-def made(task: Task, labels: tuple[str, ...], reader: Reader, config: FinetuneConfig) -> TaskNet:
+def made(task: Task, examples: Sequence[Example], reader: Reader, config: FinetuneConfig) -> TaskNet:
     torch.manual_seed(0)
-    return task.net(Bert(reader.shape, config.dropout), labels, config)
+    pairs = any(isinstance(each, Pair) and each.second is not None for each in examples)
+    return task.net(Bert(reader.shape, config.dropout), task.labels(examples), pairs, config)
 
 
 @dataclass
@@ -97,7 +98,7 @@ def overfit(
     """Up to 600 steps on one batch; fewer where the loss is ``enough`` before."""
     labels = task.labels(examples)
     batch = collate(task.items(examples, reader, labels, config))
-    net = made(task, labels, reader, config)
+    net = made(task, examples, reader, config)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     value, steps = torch.inf, 0
     while value > enough and steps < 600:
@@ -118,7 +119,7 @@ def tell(
 
 def untrained(task: Task, examples: Sequence[Example], reader: Reader, config: FinetuneConfig) -> Trained:
     labels = task.labels(examples)
-    return Trained(made(task, labels, reader, config), labels, torch.inf)
+    return Trained(made(task, examples, reader, config), labels, torch.inf)
 
 
 def perfect(task: Task, item: Item, labels: tuple[str, ...]) -> Tensor:

@@ -1,0 +1,28 @@
+"""A layer that begins by whitening: an encoder's vectors all point one way, and cosines of them tell little."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+NORM = 4.0
+"""Of a whitened vector, about."""
+LEAST = 1e-2
+"""What is added to the spread of each direction, as a share of the largest: beyond, there is only noise."""
+
+
+@torch.no_grad()
+def whiten(layer: nn.Linear, vectors: Tensor) -> None:
+    """Let a square layer take the mean of vectors (N, D) away, and scale their principal directions to one spread.
+
+    Su et al. 2021, "Whitening Sentence Representations", section 3.
+    """
+    vectors = vectors.double()
+    mean = vectors.mean(0)
+    covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
+    variances, directions = torch.linalg.eigh(covariance)
+    spreads = variances.clamp(min=0).sqrt()
+    scales = NORM / len(mean) ** 0.5 / (spreads + LEAST * spreads.max() + 1e-6)
+    weight = scales[:, None] * directions.T
+    layer.weight.copy_(weight)
+    layer.bias.copy_(-weight @ mean)
