@@ -62,7 +62,7 @@ CLAIMS: dict[str, Claim] = {
     **twins(
         "sick", "it is told whether one sentence follows from another, or contradicts it", "sentences",
         {"test_accuracy": Target("%", 75.0, (OVERLAP, 66.3))},
-        data="sick", steps=400, eval_every=100,
+        data="sick", lr=1e-3, steps=400, eval_every=100,
     ),
     **twins(
         "stsb-cross", "two sentences that are read together are compared", "sentences",
@@ -70,7 +70,7 @@ CLAIMS: dict[str, Claim] = {
             "test_pearson": Target("%", 70.0, (TF_IDF, 66.4), STSB_TINY),
             "test_spearman": Target("%", floor=(TF_IDF, 64.7)),
         },
-        data="stsb", steps=400, eval_every=100,
+        data="stsb", lr=1e-3, steps=400, eval_every=100,
     ),
     **twins(
         "stsb-bi", "two sentences that are read apart are compared by their vectors", "sentences",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,8 @@ from daybreak.systems.language.tasks.table import TASKS
 from daybreak.systems.language.tasks.task import Item, TaskNet, collate
 from daybreak.systems.language.wordpiece import learn_wordpiece
 
-SETTLED = 2_048
-"""Training examples that a network's first weights are made to suit."""
+SETTLED, SETTLED_PIECES = 2_048, 65_536
+"""Training examples that a network's first weights are made to suit, and word pieces of theirs, at most."""
 
 
 def finetune(config: FinetuneConfig) -> Path:
@@ -47,7 +48,7 @@ def finetune(config: FinetuneConfig) -> Path:
         if (longest := max(item.length for item in items)) > config.tokens:
             raise UserError(f"an example has {longest} word pieces in all its rows: give --tokens {longest} or more")
         net = task.net(start.bert(config.dropout), labels, pairs, config)
-        settle(net, items[:SETTLED])
+        settle(net, to_settle(items))
         model = run.device.wrap(net)
         optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, fused=True)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
@@ -104,6 +105,12 @@ def beginning(config: FinetuneConfig, examples: Sequence[Any]) -> Beginning:
             f"{config.pretrained} reads rows of {reader.shape.positions} word pieces: give a --length of no more"
         )
     return Beginning(reader, None if config.from_scratch else weights)
+
+
+def to_settle(items: Sequence[Item]) -> list[Item]:
+    """The first examples, as many as are enough and fit into memory at once; one at least."""
+    pieces = itertools.accumulate(item.length for item in items[:SETTLED])
+    return [item for item, so_far in zip(items, pieces, strict=False) if item is items[0] or so_far <= SETTLED_PIECES]
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,8 +17,9 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.rundir import WEIGHTS, log_series
 from daybreak.systems.language import datasets
 from daybreak.systems.language.config import FinetuneConfig
-from daybreak.systems.language.finetune import Best, beginning, finetune
+from daybreak.systems.language.finetune import SETTLED, SETTLED_PIECES, Best, beginning, finetune, to_settle
 from daybreak.systems.language.predict import load_for
+from daybreak.systems.language.tasks.task import Item
 from daybreak.systems.language.uses import Classifier
 
 MakeRun = Callable[..., Path]
@@ -107,3 +109,13 @@ def test_what_cannot_begin_is_refused_in_a_sentence(config: FinetuneConfig, tmp_
         finetune(replace(config, length=65, tokens=100, out=str(tmp_path / "wide")))
     with pytest.raises(UserError, match="nowhere is no run directory"):
         finetune(replace(config, pretrained=str(tmp_path / "nowhere"), out=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize(
+    ("length", "count"),
+    [(4, SETTLED), (64, SETTLED_PIECES // 64), (SETTLED_PIECES // 2, 2), (SETTLED_PIECES + 1, 1)],
+)
+def test_a_network_begins_with_examples_that_fit_into_memory_at_once(length: int, count: int) -> None:
+    row = np.zeros(length, np.int32)
+    items = [Item((row,), (row,), 1) for _ in range(SETTLED + 1)]
+    assert to_settle(items) == items[:count]

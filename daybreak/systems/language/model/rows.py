@@ -17,7 +17,7 @@ class Rows:
     tokens: Tensor
     """(N,) int64."""
     segments: Tensor
-    """(N,) int64: 0 for the first sentence and 1 for the second; a tagger reads there how a word is written."""
+    """(N,) int64: 0 for the first sentence and 1 for the second; a tagger and an answerer read something else there."""
     positions: Tensor
     """(N,) int64: place of a word piece in its row."""
     starts: Tensor

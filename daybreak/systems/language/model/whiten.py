@@ -12,8 +12,10 @@ LEAST = 1e-2
 
 
 @torch.no_grad()
-def whiten(layer: nn.Linear, vectors: Tensor) -> None:
+def whiten(layer: nn.Linear, vectors: Tensor, norm: float = NORM) -> None:
     """Let a square layer take the mean of vectors (N, D) away, and scale their principal directions to one spread.
+
+    The vectors that it gives are about as long as ``norm``.
 
     Su et al. 2021, "Whitening Sentence Representations", section 3.
     """
@@ -22,7 +24,7 @@ def whiten(layer: nn.Linear, vectors: Tensor) -> None:
     covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
     variances, directions = torch.linalg.eigh(covariance)
     spreads = variances.clamp(min=0).sqrt()
-    scales = NORM / len(mean) ** 0.5 / (spreads + LEAST * spreads.max() + 1e-6)
+    scales = norm / len(mean) ** 0.5 / (spreads + LEAST * spreads.max() + 1e-6)
     weight = scales[:, None] * directions.T
     layer.weight.copy_(weight)
     layer.bias.copy_(-weight @ mean)

@@ -13,6 +13,7 @@ from daybreak.metrics.agreement import accuracy, binary_f1, macro_f1, matthews
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import FinetuneConfig
 from daybreak.systems.language.examples import Pair
+from daybreak.systems.language.model.bag import Bag
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, pair_rows
@@ -29,11 +30,20 @@ class Class:
 
 
 class Classifier(TaskNet):
-    """Classes of rows."""
+    """Classes of rows; of single sentences also by a bag of their word pieces."""
+
+    def __init__(self, bert: Bert, outputs: int, dropout: float, *, compare: bool = False, bag: bool = False) -> None:
+        super().__init__(bert, outputs, dropout, compare=compare)
+        self.bag = Bag(bert.shape.vocabulary, outputs) if bag else None
 
     def forward(self, rows: Rows, places: Tensor) -> Tensor:
         """(B, classes)."""
         return self.of_rows(rows)
+
+    def of_rows(self, rows: Rows) -> Tensor:
+        """(B, classes)."""
+        scores = super().of_rows(rows)
+        return scores if self.bag is None else scores.float() + self.bag(rows)
 
 
 def labels(examples: Sequence[Pair]) -> tuple[str, ...]:
@@ -53,7 +63,8 @@ def items(examples: Sequence[Pair], reader: Reader, labels: tuple[str, ...], con
 
 def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
-    return Classifier(bert, len(labels), config.dropout, compare=config.compare and pairs)
+    compare, bag = config.compare and pairs, config.bag and not pairs
+    return Classifier(bert, len(labels), config.dropout, compare=compare, bag=bag)
 
 
 def loss(net: TaskNet, outputs: Tensor, batch: Batch) -> Tensor:

@@ -16,8 +16,8 @@ from daybreak.systems.language.examples import Pair
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.pool import mean
 from daybreak.systems.language.model.rows import Rows
-from daybreak.systems.language.model.whiten import whiten
-from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, both_ends, pair_rows
+from daybreak.systems.language.model.whiten import NORM, whiten
+from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, pair_rows
 
 
 class CrossEncoder(TaskNet):
@@ -28,12 +28,20 @@ class CrossEncoder(TaskNet):
         return self.of_rows(rows)[:, 0]
 
 
+CONTEXT = 0.1
+"""Of a vector, what its last states begin with beside its first ones: before training they only blur them."""
+
+
 class BiEncoder(TaskNet):
-    """The cosine between the vectors of two sentences, each a layer of mean states. Its head scales and shifts it."""
+    """The cosine between the vectors of two sentences, which its head scales and shifts.
+
+    A vector is a layer of the mean of a sentence's first states, and one of the mean of its last states, added up.
+    """
 
     def __init__(self, bert: Bert, outputs: int, dropout: float) -> None:
         super().__init__(bert, outputs, dropout)
-        self.project = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
+        self.words = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
+        self.context = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
         self.head = torch.nn.Linear(1, 1)
         torch.nn.init.ones_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
@@ -49,15 +57,19 @@ class BiEncoder(TaskNet):
 
     def vectors(self, rows: Rows) -> Tensor:
         """(B, D): of each sentence by itself."""
-        return self.project(self.means(rows))
+        first, last = self.means(rows)
+        return self.words(first) + self.context(last)
 
-    def means(self, rows: Rows) -> Tensor:
-        """(B, D): the mean of a sentence's states."""
-        return mean(both_ends(self.bert.hidden_states(rows)), rows)
+    def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Each (B, D): the mean of a sentence's first states, and of its last."""
+        states = self.bert.hidden_states(rows)
+        return mean(states[0], rows), mean(states[-1], rows)
 
     def settle(self, batch: Batch) -> None:
-        """Begin with a layer that whitens, and with the line that suits the targets best."""
-        whiten(self.project, self.means(batch.rows))
+        """Begin with layers that whiten, and with the line that suits the targets best."""
+        first, last = self.means(batch.rows)
+        whiten(self.words, first)
+        whiten(self.context, last, NORM * CONTEXT)
         known = torch.stack([cosines := self.cosines(batch.rows), torch.ones_like(cosines)], 1)  # (B / 2, 2)
         line = torch.linalg.lstsq(known, batch.targets[:, None], driver="gelsd").solution
         self.head.weight.copy_(line[:1])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
@@ -22,7 +22,7 @@ from daybreak.systems.language.examples import Tagged
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.crf import CRF, iob2_penalties
 from daybreak.systems.language.model.rows import Rows
-from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet
+from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, read_segments_as
 from daybreak.systems.language.wordpiece import Special, encode_words
 
 AT_ONCE = 256
@@ -113,8 +113,7 @@ def split_words(pieces: np.ndarray, words: np.ndarray, room: int) -> tuple[list[
 
 def net(bert: Bert, labels: tuple[str, ...], pairs: bool, config: FinetuneConfig) -> TaskNet:
     """The network."""
-    ways = bert.embeddings.segments.weight.detach()[:1].repeat(WAYS_TO_WRITE, 1)
-    bert.embeddings.segments = nn.Embedding.from_pretrained(ways, freeze=False)
+    read_segments_as(bert, [0] * WAYS_TO_WRITE)
     crf = CRF(len(labels), iob2_penalties(labels) if is_iob2(labels) else None) if config.crf else None
     return Tagger(bert, len(labels), config.dropout, crf)
 

@@ -26,7 +26,7 @@ class Item:
     tokens: tuple[np.ndarray, ...]
     """(length,) int32 of each of its rows: one, or as many as there are options or windows."""
     segments: tuple[np.ndarray, ...]
-    """(length,) of each row: whether a word piece is of the second sentence, or a tagger's way to write its word."""
+    """(length,) of each row: whether a word piece is of the second sentence; tags and answers have their own."""
     outputs: int
     """How many numbers, or rows of numbers, the network gives for it."""
     target: np.ndarray | None = None
@@ -101,6 +101,12 @@ class TaskNet(nn.Module):
         """Begin with weights that suit training examples, given before any training."""
         if self.compare is not None:
             self.compare.settle(both_ends(self.bert.hidden_states(batch.rows)))
+
+
+def read_segments_as(bert: Bert, sentences: Sequence[int]) -> None:
+    """Let rows have another kind of segments, each beginning as that of the first (0) or the second sentence (1)."""
+    weights = bert.embeddings.segments.weight.detach()[list(sentences)]
+    bert.embeddings.segments = nn.Embedding.from_pretrained(weights, freeze=False)
 
 
 def both_ends(states: Sequence[Tensor]) -> Tensor:

@@ -84,6 +84,21 @@ def test_an_answer_within_a_word_is_the_pieces_that_have_it(reader: Reader) -> N
     assert pieces == ["##z", "##z"] and item.target[1] == item.target[0] + 1
 
 
+def test_words_of_the_question_are_marked_in_it_and_in_the_context(reader: Reader) -> None:
+    (item,) = ANSWER.items([Question("who sat ?", "the cat sat , sat")], reader, (), settled())
+    pieces = [reader.tokenizer.id_to_token(piece) for piece in item.tokens[0]]
+    marks = dict(zip(zip(pieces, item.segments[0] % 2, strict=True), item.segments[0] // 2, strict=True))
+    assert marks["sat", 0] == marks["sat", 1] == 1
+    assert {place for place, mark in marks.items() if mark} == {("sat", 0), ("sat", 1)}
+    assert marks["[CLS]", 0] == marks["[SEP]", 0] == marks["[SEP]", 1] == 0
+
+
+def test_an_answerer_begins_by_reading_marked_words_as_before(reader: Reader) -> None:
+    net = made(ANSWER, QUESTIONS, reader, settled())
+    weights = net.bert.embeddings.segments.weight
+    assert len(weights) == 4 and weights[2:].equal(weights[:2]) and not weights[0].equal(weights[1])
+
+
 def test_a_question_longer_than_half_a_row_is_cut(reader: Reader) -> None:
     (item,) = ANSWER.items([question("who sat ? " * 20, CONTEXT, "Rome")], reader, (), settled(length=20))
     assert max(map(len, item.tokens)) == 20

@@ -14,10 +14,16 @@ from daybreak.systems.language.tasks.task import pair_rows, shortened
 from daybreak.systems.language.wordpiece import encode
 
 
-@pytest.mark.parametrize("examples", [SENTENCES, PAIRS], ids=["sentences", "pairs"])
-def test_classes_are_learned(examples: list[Pair], reader: Reader) -> None:
-    trained = overfit(CLASSIFY, examples, reader, settled())
-    told = tell(CLASSIFY, trained, examples, reader, settled())
+@pytest.mark.parametrize(
+    ("examples", "parts"),
+    [(SENTENCES, {"bag"}), (SENTENCES, set()), (PAIRS, {"compare"}), (PAIRS, set())],
+    ids=["sentences", "sentences by [CLS]", "pairs", "pairs by [CLS]"],
+)
+def test_classes_are_learned(examples: list[Pair], parts: set[str], reader: Reader) -> None:
+    config = settled(bag="bag" in parts, compare="compare" in parts)
+    trained = overfit(CLASSIFY, examples, reader, config)
+    assert {name for name in ("bag", "compare") if getattr(trained.net, name) is not None} == parts
+    told = tell(CLASSIFY, trained, examples, reader, config)
     assert trained.loss < 0.1
     assert [each.label for each in told] == [each.label for each in examples]
     for each in told:
