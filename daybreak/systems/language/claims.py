@@ -6,20 +6,17 @@ from typing import Any
 
 from daybreak.engine.claim import Claim, Target
 
-PRETRAINED = "runs/bert-mini/seed_0"
-"""The encoder that every claim of fine-tuning begins with."""
 SECONDS = {"training_seconds": Target("s", better="lower"), "training_cpu_seconds": Target("CPU s", better="lower")}
 
 
 def twins(name: str, text: str, preset: str, metrics: dict[str, Target], **flags: Any) -> dict[str, Claim]:
     """A claim of fine-tuning, and one of the same network from random weights, which promises nothing."""
     without = {metric: Target(target.unit, None, target.floor) for metric, target in metrics.items()}
-    begin = {**flags, "pretrained": PRETRAINED}
     return {
-        name: Claim(f"{text}, after BERT-mini's pretraining", preset, metrics | SECONDS, flags=begin),
+        name: Claim(f"{text}, after BERT-mini's pretraining", preset, metrics | SECONDS, flags=flags),
         f"{name}-from-scratch": Claim(
             f"{text}, by the same network from random weights", preset, without | SECONDS,
-            flags={**begin, "from_scratch": True},
+            flags={**flags, "from_scratch": True},
         ),
     }  # fmt: skip
 

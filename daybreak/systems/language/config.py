@@ -16,6 +16,9 @@ DataName = Literal[
     "conll2003", "wnut17", "ewt", "squad", "squad1", "squad2", "files",
 ]  # fmt: skip
 
+BROUGHT = "bert-mini"
+"""The encoder that daybreak brings."""
+
 LIMITS: dict[str, tuple[float, float]] = RunConfig.limits | {
     "vocabulary": (300, 1_000_000),
     "length": (8, 512),
@@ -128,7 +131,7 @@ class FinetuneConfig(RunConfig):
     limits: ClassVar[dict[str, tuple[float, float]]] = LIMITS | {"stride": (1, 512)}
 
     pretrained: str = ""
-    """Run directory of a pretraining, or folder of a public checkpoint; without one, nothing is pretrained."""
+    """Run directory of a pretraining, folder of a public checkpoint, or bert-mini, which daybreak brings; else none."""
     from_scratch: bool = False
     """Take vocabulary and shape from --pretrained, and leave its weights: what pretraining is worth."""
     data: DataName = "code-words"
@@ -199,21 +202,24 @@ def code_tiny() -> FinetuneConfig:
 @preset
 def sentences() -> FinetuneConfig:
     """Sentences and pairs: SST-2, and with --data cola, mrpc, sick, stsb: minutes on two cores."""
-    return FinetuneConfig(data="sst2", lr=5e-4, steps=1_500, eval_every=250, log_every=25)
+    return FinetuneConfig(pretrained=BROUGHT, data="sst2", lr=5e-4, steps=1_500, eval_every=250, log_every=25)
 
 
 @preset
 def tags() -> FinetuneConfig:
     """Entities of CoNLL-2003, and with --data wnut17 or ewt: minutes on two cores."""
-    return FinetuneConfig(data="conll2003", lr=1e-3, steps=1_000, eval_every=200, log_every=25)
+    return FinetuneConfig(
+        pretrained=BROUGHT, data="conll2003", lr=1e-3, steps=1_000, eval_every=200, log_every=25
+    )  # fmt: skip
 
 
 @preset
 def passages() -> FinetuneConfig:
     """Questions about a context as in SQuAD, and with --data dream or swag: a quarter of an hour on two cores."""
     return FinetuneConfig(
-        data="squad", length=256, stride=128, tokens=4_096, lr=5e-4, steps=1_200, eval_every=200, log_every=25
-    )
+        pretrained=BROUGHT, data="squad", length=256, stride=128, tokens=4_096, lr=5e-4, steps=1_200, eval_every=200,
+        log_every=25,
+    )  # fmt: skip
 
 
 FINETUNE = presets(code_tiny, sentences, tags, passages)

@@ -1,4 +1,4 @@
-"""Opening an encoder: from a run directory of ours, or from the folder of a public checkpoint."""
+"""Opening an encoder: from a run directory, from the folder of a public checkpoint, or the one that daybreak brings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from daybreak.engine.errors import UserError
 from daybreak.engine.rundir import CONFIG, read_config, read_json
 from daybreak.engine.weights import read_weights
 from daybreak.systems.language.assets import Reader, read_reader
-from daybreak.systems.language.config import PretrainConfig
+from daybreak.systems.language.config import BROUGHT, PretrainConfig
 from daybreak.systems.language.model.public import read_public
 from daybreak.systems.language.wordpiece import read_wordpiece
+
+BROUGHT_AT = Path(__file__).parent / BROUGHT
+"""A public checkpoint of our own: what it has read, and the command that made it, stand in its README."""
 
 
 def open_encoder(folder: Path) -> tuple[Reader, dict[str, Tensor]]:
@@ -20,6 +23,7 @@ def open_encoder(folder: Path) -> tuple[Reader, dict[str, Tensor]]:
 
     Raises UserError for a folder that is neither, or has no weights.
     """
+    folder = place_of(folder)
     if is_public(folder):
         public = read_public(folder)
         reader = Reader(read_wordpiece(public.vocabulary, public.lowercase), public.lowercase, public.shape)
@@ -29,6 +33,12 @@ def open_encoder(folder: Path) -> tuple[Reader, dict[str, Tensor]]:
             raise UserError(f"{folder} is a run of {system}: give one of {PretrainConfig.system}, or a public BERT")
         reader, weights = read_reader(folder), read_weights(folder)
     return reader, {name.removeprefix("bert."): each for name, each in weights.items() if name.startswith("bert.")}
+
+
+def place_of(folder: str | Path) -> Path:
+    """The folder that is meant: of ``bert-mini``, where nothing of that name is at hand, the one that daybreak brings."""
+    folder = Path(folder).expanduser()
+    return BROUGHT_AT if str(folder) == BROUGHT and not (folder / CONFIG).exists() else folder
 
 
 def is_public(folder: Path) -> bool:

@@ -189,14 +189,16 @@ def compare(graph: Graph, content: bytes, lengths: Sequence[int]) -> float:
     return max((a - b).abs().max().item() for a, b in zip(of_words, ours, strict=True))
 
 
-def export_public(run: Path, out: Path) -> list[Path]:
+def export_public(run: Path, out: Path, *, half: bool = False) -> list[Path]:
     """Write a pretrained encoder as a public checkpoint into the folder ``out``; returns its files.
+
+    ``half`` stores its numbers in 16 bits.
 
     Raises UserError for a run that was fine-tuned: the public layout has no place for its layer.
     """
     model = load(run, device="cpu")
     if not isinstance(model, MaskedLM):
         raise UserError(f"{run} is {model.what}, and no pretrained encoder: give the run that it began with")
-    reader = model.reader
-    write_public(out, reader.shape, model.net.state_dict(), write_vocabulary(reader.tokenizer), reader.lowercase)
+    reader, weights = model.reader, model.net.state_dict()
+    write_public(out, reader.shape, weights, write_vocabulary(reader.tokenizer), reader.lowercase, half=half)
     return [out / name for name in (CONFIG, VOCABULARY, WEIGHTS)]

@@ -99,7 +99,7 @@ def beginning(config: FinetuneConfig, examples: Sequence[Any]) -> Beginning:
         lines = (text for example in examples for text in text_of(example))
         tokenizer = learn_wordpiece(lines, config.vocabulary, lowercase=True)
         return Beginning(Reader(tokenizer, True, shape_of(config.size, tokenizer.get_vocab_size())), None)
-    reader, weights = open_encoder(Path(config.pretrained).expanduser())
+    reader, weights = open_encoder(Path(config.pretrained))
     if reader.shape.positions < config.length:
         raise UserError(
             f"{config.pretrained} reads rows of {reader.shape.positions} word pieces: give a --length of no more"

@@ -16,7 +16,7 @@ from daybreak.nn.int8 import in_int8
 from daybreak.systems.language.assets import Reader, read_learned, read_reader
 from daybreak.systems.language.config import FinetuneConfig, PretrainConfig
 from daybreak.systems.language.embed import Encoder
-from daybreak.systems.language.encoders import is_public
+from daybreak.systems.language.encoders import is_public, place_of
 from daybreak.systems.language.fill import MaskedLM
 from daybreak.systems.language.model.bert import Bert
 from daybreak.systems.language.model.heads import Pretraining
@@ -39,11 +39,11 @@ USES: dict[str, type[Finetuned]] = {
 
 
 def load(run_dir: str | Path, device: AnyDevice = "auto", *, int8: bool = False) -> MaskedLM | Finetuned:
-    """Open a run directory of either loop, or a public checkpoint; to compute in 8-bit integers if so wished.
+    """Open a run directory of either loop, a public checkpoint, or ``bert-mini``; in 8-bit integers if so wished.
 
     Raises UserError for a folder that is neither, a training that is unfinished, damaged files, or 8 bits on a GPU.
     """
-    folder = Path(run_dir).expanduser()
+    folder = place_of(run_dir)
     if is_public(folder):
         return _open_public(folder, _place(RunConfig(device=device), int8), int8)
     if read_config(folder)["loop"] == PretrainConfig.loop:

@@ -35,7 +35,7 @@ class OfTexts:
     """What all verbs have that read texts."""
 
     run: Positional[Path]
-    """Run directory."""
+    """Run directory; bert-mini is an encoder that daybreak brings."""
     texts: Positional[tuple[str, ...]] = ()
     """Texts; without any, the lines of --file or of the standard input."""
     file: Path | None = None
@@ -298,14 +298,18 @@ class Export:
     """Folder to write to; default: onnx or public in the run directory."""
     format: Literal["onnx", "public"] = "onnx"
     """public: config.json, vocab.txt and model.safetensors of a pretrained encoder, as the public libraries read it."""
+    half: bool = False
+    """With --format public: store numbers in 16 bits, in half the space."""
 
     def __call__(self) -> None:
         """Print the files, and for ONNX the largest difference of a number."""
         from daybreak.systems.language.export import export, export_public
 
+        if self.half and self.format != "public":
+            raise UserError("--half goes with --format public: leave it out, or give both")
         folder = self.out or self.run / self.format
         if self.format == "public":
-            files = export_public(self.run, folder)
+            files = export_public(self.run, folder, half=self.half)
             print("\n".join(map(str, files)))
             return
         exported = export(self.run, folder)

@@ -121,8 +121,19 @@ def read_public(folder: Path) -> Public:
     return Public(shape, from_public_weights(weights, shape), folder / VOCABULARY, lowercase)
 
 
-def write_public(folder: Path, shape: Shape, weights: Mapping[str, Tensor], vocabulary: bytes, lowercase: bool) -> None:
-    """Write a checkpoint that the public libraries open: the encoder with the heads of pretraining."""
+def write_public(
+    folder: Path,
+    shape: Shape,
+    weights: Mapping[str, Tensor],
+    vocabulary: bytes,
+    lowercase: bool,
+    *,
+    half: bool = False,
+) -> None:
+    """Write a checkpoint that the public libraries open: the encoder with the heads of pretraining.
+
+    ``half`` stores 16 bits a number (fp16), which all of them read.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     values = {
         "architectures": ["BertForPreTraining"], "model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-12,
@@ -130,7 +141,8 @@ def write_public(folder: Path, shape: Shape, weights: Mapping[str, Tensor], voca
         "pad_token_id": vocabulary.splitlines().index(b"[PAD]"), **to_public(shape),
     }  # fmt: skip
     tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": shape.positions}
-    public = {name: tensor.contiguous() for name, tensor in to_public_weights(weights).items()}
+    dtype = torch.float16 if half else torch.float32
+    public = {name: tensor.to(dtype).contiguous() for name, tensor in to_public_weights(weights).items()}
     write_atomic(folder / VOCABULARY, vocabulary)
     write_atomic(folder / CONFIG, json.dumps(values, indent=2).encode())
     write_atomic(folder / "tokenizer_config.json", json.dumps(tokenizer, indent=2).encode())
