@@ -128,7 +128,7 @@ class FinetuneConfig(RunConfig):
     system: ClassVar[str] = "language"
     loop: ClassVar[str] = "finetune"
     watch: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_score", "max")
-    limits: ClassVar[dict[str, tuple[float, float]]] = LIMITS | {"stride": (1, 512)}
+    limits: ClassVar[dict[str, tuple[float, float]]] = LIMITS | {"stride": (1, 512), "encoder_lr": (0, 1_000)}
 
     pretrained: str = ""
     """Run directory of a pretraining, folder of a public checkpoint, or bert-mini, which daybreak brings; else none."""
@@ -168,6 +168,8 @@ class FinetuneConfig(RunConfig):
     """Share of activations set to zero while training."""
     lr: float = 3e-4
     """Peak learning rate of AdamW."""
+    encoder_lr: float = 1.0
+    """The encoder's learning rate, in multiples of --lr; 0 leaves it as it was pretrained."""
     warmup_steps: int = 100
     """Steps over which the learning rate rises."""
     weight_decay: float = 0.01

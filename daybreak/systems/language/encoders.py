@@ -36,7 +36,7 @@ def open_encoder(folder: Path) -> tuple[Reader, dict[str, Tensor]]:
 
 
 def place_of(folder: str | Path) -> Path:
-    """The folder that is meant: of ``bert-mini``, where nothing of that name is at hand, the one that daybreak brings."""
+    """The folder that is meant: of ``bert-mini``, the one that daybreak brings, unless one of that name is at hand."""
     folder = Path(folder).expanduser()
     return BROUGHT_AT if str(folder) == BROUGHT and not (folder / CONFIG).exists() else folder
 

@@ -50,7 +50,7 @@ def finetune(config: FinetuneConfig) -> Path:
         net = task.net(start.bert(config.dropout), labels, pairs, config)
         settle(net, to_settle(items))
         model = run.device.wrap(net)
-        optimizer = torch.optim.AdamW(decay_groups(net, config.weight_decay), lr=0.0, fused=True)
+        optimizer = torch.optim.AdamW(groups_of(net, config), lr=0.0, fused=True)
         schedule = Schedule(optimizer, lr=warmup_cosine(config.lr, config.steps, warmup=config.warmup_steps))
         data = Buckets(torch.tensor([[item.length] for item in items]), config.tokens, config.seed)
         best = Best(net)
@@ -75,6 +75,21 @@ def finetune(config: FinetuneConfig) -> Path:
                 )
         run.save_weights(best.net)
     return run.folder
+
+
+def groups_of(net: TaskNet, config: FinetuneConfig) -> list[dict[str, Any]]:
+    """The parameters of the encoder and the others, each in a group that decays and one that does not.
+
+    A smaller rate for what is pretrained than for what begins anew keeps what it has learned (Howard and Ruder 2018,
+    section 3.2). With a rate of 0 it takes no gradients.
+    """
+    net.bert.requires_grad_(config.encoder_lr > 0)
+    encoder = set(net.bert.parameters())
+    return [
+        {**group, "params": [each for each in group["params"] if (each in encoder) == inside], "lr_scale": scale}
+        for group in decay_groups(net, config.weight_decay)
+        for inside, scale in ((True, config.encoder_lr), (False, 1.0))
+    ]
 
 
 @dataclass(frozen=True)

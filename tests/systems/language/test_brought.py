@@ -46,8 +46,8 @@ def test_a_folder_of_the_same_name_comes_first(
     (tmp_path / BROUGHT).mkdir()  # where exports of it are written, say
     assert place_of(BROUGHT) == BROUGHT_AT and place_of(f"./{BROUGHT}/onnx") == Path(BROUGHT, "onnx")
     (tmp_path / BROUGHT).rmdir()
-    mine = make_run("pretrain", BROUGHT)
-    assert place_of(BROUGHT) == Path(BROUGHT) and open_encoder(Path(BROUGHT))[0] == open_encoder(mine)[0]
+    make_run("pretrain", BROUGHT)
+    assert place_of(BROUGHT) == Path(BROUGHT) and open_encoder(Path(BROUGHT))[0].shape.hidden_size == 32
 
 
 def test_all_presets_for_real_data_begin_with_it() -> None:

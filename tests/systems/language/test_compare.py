@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from daybreak.systems.language.model.compare import Compare
 from daybreak.systems.language.model.rows import Rows, rows_of
-from daybreak.systems.language.model.whiten import NORM, whiten
+from daybreak.systems.language.model.whiten import NORM, centre, whiten
 
 WIDTH = 16
 
@@ -56,8 +58,20 @@ def test_whitened_vectors_have_no_mean_and_one_spread_in_all_directions() -> Non
     assert off.abs().max() < 1e-2 and covariance.diag().min() > 0.5 and covariance.diag().max() < 1.01
 
 
+@torch.no_grad()
+def test_centred_vectors_have_no_mean_and_are_as_alike_as_they_were_about_it() -> None:
+    torch.manual_seed(0)
+    vectors = torch.randn(4_000, WIDTH) @ torch.randn(WIDTH, WIDTH) + 10
+    centre(layer := nn.Linear(WIDTH, WIDTH), vectors)
+    found = layer(vectors)
+    assert found.mean(0).abs().max() < 1e-3 and found.norm(dim=1).mean().item() == pytest.approx(NORM, rel=1e-3)
+    expected = torch.cosine_similarity((vectors - vectors.mean(0))[:9], (vectors - vectors.mean(0))[9:18])
+    torch.testing.assert_close(torch.cosine_similarity(found[:9], found[9:18]), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("begin", [whiten, centre])
 @pytest.mark.parametrize("count", [1, 3])
-def test_few_vectors_are_whitened_without_numbers_beyond_all_bounds(count: int) -> None:
-    whiten(layer := nn.Linear(WIDTH, WIDTH), torch.ones(count, WIDTH))
+def test_few_vectors_are_taken_without_numbers_beyond_all_bounds(count: int, begin: Callable[..., None]) -> None:
+    begin(layer := nn.Linear(WIDTH, WIDTH), torch.ones(count, WIDTH))
     assert layer.weight.isfinite().all() and layer.bias.isfinite().all()
     assert layer(torch.ones(WIDTH)).abs().max() < 1e-3

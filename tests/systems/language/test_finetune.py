@@ -111,6 +111,17 @@ def test_what_cannot_begin_is_refused_in_a_sentence(config: FinetuneConfig, tmp_
         finetune(replace(config, pretrained=str(tmp_path / "nowhere"), out=str(tmp_path / "none")))
 
 
+def test_the_encoder_learns_at_a_rate_of_its_own_or_not_at_all(config: FinetuneConfig) -> None:
+    before = beginning(config, []).bert(0.0).state_dict()
+    moved: dict[float, float] = {}
+    for rate in (0.0, 0.1, 1.0):
+        changed = replace(config, encoder_lr=rate, weight_decay=0.0, steps=1, warmup_steps=1, out=f"{config.out}{rate}")
+        after = load_for(Classifier, finetune(replace(changed, eval_every=1, save_every=1))).net
+        moved[rate] = max((after.bert.state_dict()[name] - each).abs().max().item() for name, each in before.items())
+        assert after.head.bias.abs().max().item() == pytest.approx(1e-2, rel=0.05)  # Adam's first step
+    assert moved[0.0] == 0.0 and moved[0.1] == pytest.approx(1e-3, rel=0.05) == moved[1.0] / 10
+
+
 @pytest.mark.parametrize(
     ("length", "count"),
     [(4, SETTLED), (64, SETTLED_PIECES // 64), (SETTLED_PIECES // 2, 2), (SETTLED_PIECES + 1, 1)],

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, normalize
 
 from daybreak.systems.language.model.rows import Rows
-from daybreak.systems.language.model.whiten import whiten
+from daybreak.systems.language.model.whiten import centre
 
 
 class Compare(nn.Module):
-    """Decomposable attention (Parikh et al. 2016, section 3) over an encoder's states.
+    """Decomposable attention (Parikh et al. 2016, section 3) over the vectors of word pieces.
 
     Each word piece looks at those of the other sentence that are like it, by their cosine, and is compared with what it
     finds there: both, their difference (as Chen et al. 2017, section 3.3), their product, and the largest cosine.
@@ -23,9 +23,9 @@ class Compare(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(10.0))
         self.inner = nn.Linear(3 * width + 1, width)
 
-    def forward(self, states: Tensor, rows: Rows) -> Tensor:
+    def forward(self, pieces: Tensor, rows: Rows) -> Tensor:
         """(N, D) -> (B, 2 D): the mean comparison of the first sentence, and of the second."""
-        words = rows.table(self.project(states).float())  # (B, T, D)
+        words = rows.table(self.project(pieces).float())  # (B, T, D)
         sentence = rows.table(rows.segments)
         seen = rows.mask()
         seen = torch.ones_like(sentence, dtype=torch.bool) if seen is None else seen
@@ -38,9 +38,9 @@ class Compare(nn.Module):
         told = gelu(self.inner(told)).float()
         return torch.cat([_mean(told, seen & (sentence == each)) for each in (0, 1)], -1)
 
-    def settle(self, states: Tensor) -> None:
-        """Begin with a projection after which all directions of these states (N, D) count alike."""
-        whiten(self.project, states)
+    def settle(self, pieces: Tensor) -> None:
+        """Begin with a projection that takes away what these vectors (N, D) have in common."""
+        centre(self.project, pieces)
 
 
 def _mean(table: Tensor, chosen: Tensor) -> Tensor:

@@ -7,6 +7,12 @@ from torch import Tensor
 from daybreak.systems.language.model.rows import Rows
 
 
+def weighted_mean(hidden: Tensor, weights: Tensor, rows: Rows) -> Tensor:
+    """(N, D), and a positive weight (N,) for each word piece -> (B, D), in fp32."""
+    shares = rows.table(weights.float())[:, :, None]  # (B, T, 1), 0 where no word piece is
+    return (rows.table(hidden.float()) * shares).sum(1) / shares.sum(1)
+
+
 def mean(hidden: Tensor, rows: Rows) -> Tensor:
     """(N, D) -> (B, D), in fp32; [CLS] and [SEP] are counted in, as sentence-transformers does."""
     table, mask = rows.table(hidden.float()), rows.mask()

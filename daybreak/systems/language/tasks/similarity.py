@@ -14,10 +14,10 @@ from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import FinetuneConfig
 from daybreak.systems.language.examples import Pair
 from daybreak.systems.language.model.bert import Bert
-from daybreak.systems.language.model.pool import mean
+from daybreak.systems.language.model.pool import weighted_mean
 from daybreak.systems.language.model.rows import Rows
 from daybreak.systems.language.model.whiten import NORM, whiten
-from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, pair_rows
+from daybreak.systems.language.tasks.task import Batch, Item, Task, TaskNet, by_themselves, pair_rows
 
 
 class CrossEncoder(TaskNet):
@@ -29,19 +29,28 @@ class CrossEncoder(TaskNet):
 
 
 CONTEXT = 0.1
-"""Of a vector, what its last states begin with beside its first ones: before training they only blur them."""
+"""Of a vector, what its states begin with beside its word pieces: before training they only blur them."""
+
+
+SHARPNESS = 10.0
+"""By which the layer that says how much a word piece counts learns faster: its vectors are of length 1."""
 
 
 class BiEncoder(TaskNet):
     """The cosine between the vectors of two sentences, which its head scales and shifts.
 
-    A vector is a layer of the mean of a sentence's first states, and one of the mean of its last states, added up.
+    A vector is a layer of the mean of a sentence's word pieces by themselves, and one of the mean of their last states,
+    added up. How much each of them counts in the means is learned too: all alike at first. Arora et al. 2017 ("A Simple
+    but Tough-to-Beat Baseline for Sentence Embeddings") take its rarity.
     """
 
     def __init__(self, bert: Bert, outputs: int, dropout: float) -> None:
         super().__init__(bert, outputs, dropout)
         self.words = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
         self.context = torch.nn.Linear(bert.shape.hidden_size, bert.shape.hidden_size)
+        self.weigh = torch.nn.Linear(bert.shape.hidden_size, 1)
+        torch.nn.init.zeros_(self.weigh.weight)
+        torch.nn.init.zeros_(self.weigh.bias)
         self.head = torch.nn.Linear(1, 1)
         torch.nn.init.ones_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
@@ -57,19 +66,20 @@ class BiEncoder(TaskNet):
 
     def vectors(self, rows: Rows) -> Tensor:
         """(B, D): of each sentence by itself."""
-        first, last = self.means(rows)
-        return self.words(first) + self.context(last)
+        pieces, states = self.means(rows)
+        return self.words(pieces) + self.context(states)
 
     def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Each (B, D): the mean of a sentence's first states, and of its last."""
-        states = self.bert.hidden_states(rows)
-        return mean(states[0], rows), mean(states[-1], rows)
+        """Each (B, D): the mean of a sentence's word pieces by themselves, and of its last states."""
+        pieces, states = by_themselves(self.bert, rows), self.bert(rows)
+        weights = (SHARPNESS * self.weigh(pieces))[:, 0].float().exp()
+        return weighted_mean(pieces, weights, rows), weighted_mean(states, weights, rows)
 
     def settle(self, batch: Batch) -> None:
         """Begin with layers that whiten, and with the line that suits the targets best."""
-        first, last = self.means(batch.rows)
-        whiten(self.words, first)
-        whiten(self.context, last, NORM * CONTEXT)
+        pieces, states = self.means(batch.rows)
+        whiten(self.words, pieces)
+        whiten(self.context, states, NORM * CONTEXT)
         known = torch.stack([cosines := self.cosines(batch.rows), torch.ones_like(cosines)], 1)  # (B / 2, 2)
         line = torch.linalg.lstsq(known, batch.targets[:, None], driver="gelsd").solution
         self.head.weight.copy_(line[:1])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, normalize
 
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.config import FinetuneConfig
@@ -86,10 +86,9 @@ class TaskNet(nn.Module):
 
     def of_rows(self, rows: Rows) -> Tensor:
         """(B, outputs): what the layer says of each row, by its [CLS], and by its two sentences' words if compared."""
-        states = self.bert.hidden_states(rows)
-        pooled = self.bert.pool(states[-1], rows)
+        pooled = self.bert.pool(self.bert(rows), rows)
         if self.compare is not None:
-            told = torch.cat([self.compare(both_ends(states), rows), pooled], -1)
+            told = torch.cat([self.compare(by_themselves(self.bert, rows), rows), pooled], -1)
             pooled = gelu(self.join(self.dropout(told)))
         return self.head(self.dropout(pooled))
 
@@ -100,7 +99,7 @@ class TaskNet(nn.Module):
     def settle(self, batch: Batch) -> None:
         """Begin with weights that suit training examples, given before any training."""
         if self.compare is not None:
-            self.compare.settle(both_ends(self.bert.hidden_states(batch.rows)))
+            self.compare.settle(by_themselves(self.bert, batch.rows))
 
 
 def read_segments_as(bert: Bert, sentences: Sequence[int]) -> None:
@@ -109,9 +108,9 @@ def read_segments_as(bert: Bert, sentences: Sequence[int]) -> None:
     bert.embeddings.segments = nn.Embedding.from_pretrained(weights, freeze=False)
 
 
-def both_ends(states: Sequence[Tensor]) -> Tensor:
-    """(N, D): what a word piece is by itself, and in its context. Either alone tells less of what is alike."""
-    return states[0] + states[-1]
+def by_themselves(bert: Bert, rows: Rows) -> Tensor:
+    """(N, D) of length 1, in fp32: word pieces without place, sentence and context, which blur what is alike."""
+    return normalize(bert.embeddings.tokens(rows.tokens).float(), dim=-1)
 
 
 @dataclass(frozen=True)

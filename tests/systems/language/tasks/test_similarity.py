@@ -10,6 +10,7 @@ from trials import ALIKE, overfit, settled, tell, untrained
 from daybreak.systems.language.assets import Reader
 from daybreak.systems.language.examples import Pair
 from daybreak.systems.language.finetune import settle
+from daybreak.systems.language.model.pool import mean, weighted_mean
 from daybreak.systems.language.tasks.similarity import SIMILARITY, BiEncoder
 from daybreak.systems.language.tasks.task import collate
 
@@ -46,3 +47,15 @@ def test_a_bi_encoder_begins_with_the_line_that_suits_its_cosines_best(reader: R
     cosines, told = trained.net.cosines(batch.rows), trained.net(batch.rows, batch.places)
     slope, shift = np.polyfit(cosines.numpy(), batch.targets.numpy(), 1)
     assert told.numpy() == pytest.approx(slope * cosines.numpy() + shift, abs=1e-3)
+
+
+@torch.no_grad()
+def test_word_pieces_count_alike_at_first_and_then_by_their_weights(reader: Reader) -> None:
+    config = settled(encoder="bi")
+    trained = untrained(SIMILARITY, ALIKE, reader, config)
+    assert isinstance(trained.net, BiEncoder)
+    rows = collate(SIMILARITY.items(ALIKE, reader, trained.labels, config)).rows
+    last = trained.net.bert(rows)
+    torch.testing.assert_close(trained.net.means(rows)[1], mean(last, rows))
+    chosen = torch.where(rows.positions == 1, 1.0, 1e-9)  # the first word of each
+    torch.testing.assert_close(weighted_mean(last, chosen, rows), last[rows.positions == 1], rtol=0, atol=1e-5)
