@@ -53,7 +53,7 @@ CLAIMS: dict[str, Claim] = {
     **twins(
         "mrpc", "paraphrases are told from sentences that only look like it", "sentences",
         {
-            "test_accuracy": Target("%", 72.0, (OVERLAP, 74.0), (TINY, 71.1)),
+            "test_accuracy": Target("%", 74.1, (OVERLAP, 74.0), (TINY, 71.1)),  # 72 at first, which is below the floor
             "test_f1": Target("%", 82.0, (OVERLAP, 81.7), (TINY, 81.1)),
         },
         data="mrpc", **PAIRS,

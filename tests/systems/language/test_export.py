@@ -48,7 +48,14 @@ def test_padding_changes_nothing_that_is_said_of_the_rows(make_run: MakeRun) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "fields"),
-    [("classify", {}), ("tag", {}), ("answer", {}), ("pretrain", {}), ("similarity", {"encoder": "bi"})],
+    [
+        ("classify", {}),
+        ("tag", {}),
+        ("answer", {}),
+        ("pretrain", {}),
+        ("similarity", {}),
+        ("similarity", {"encoder": "bi"}),
+    ],
 )
 def test_onnxruntime_computes_the_same(make_run: MakeRun, tmp_path: Path, task: str, fields: dict[str, str]) -> None:
     exported = export(make_run(task, **fields), tmp_path / "onnx")

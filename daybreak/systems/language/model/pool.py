@@ -9,7 +9,9 @@ from daybreak.systems.language.model.rows import Rows
 
 def weighted_mean(hidden: Tensor, weights: Tensor, rows: Rows) -> Tensor:
     """(N, D), and a positive weight (N,) for each word piece -> (B, D), in fp32."""
-    shares = rows.table(weights.float())[:, :, None]  # (B, T, 1), 0 where no word piece is
+    shares, mask = rows.table(weights.float())[:, :, None], rows.mask()  # (B, T, 1)
+    if mask is not None:
+        shares = shares * mask[:, :, None]
     return (rows.table(hidden.float()) * shares).sum(1) / shares.sum(1)
 
 
