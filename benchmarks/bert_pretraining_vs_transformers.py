@@ -4,7 +4,7 @@
 # ///
 """Pretraining BERT-mini: our loop against the public library's ``BertForMaskedLM``.
 
-Both read the same rows of the same text with the same vocabulary, masked alike, in bf16 with AdamW. The peer's loop is
+Both read the same rows of the same text with the same vocabulary, masked as BERT was (15 %), in bf16 with AdamW. The peer's loop is
 the one of its users: batches of as many rows as ours have on average, drawn at random, padded to the longest, labels of
 -100 where nothing is to be guessed. The two take turns, some steps each; real word pieces (no padding) are counted over
 seconds. Ours also learns whether sentences follow each other, which the peer's class does not. Then both go on to the
@@ -37,11 +37,11 @@ from daybreak.systems.language.config import PretrainConfig, mini
 from daybreak.systems.language.masking import Guess, Masking
 from daybreak.systems.language.model.heads import Pretraining
 from daybreak.systems.language.pairs import Pairs
-from daybreak.systems.language.pretrain import Quiz, learn_to_read, mark, masking_of, pairs_of, quiz_of
+from daybreak.systems.language.pretrain import ASKED, Quiz, learn_to_read, mark, masking_of, pairs_of, quiz_of
 from daybreak.systems.language.shape import to_public
 
-TURN, TURNS, LR = 8, 12, 5e-4
-"""Steps of a turn, turns, and a learning rate that both can begin with."""
+TURN, TURNS, LR, CLIP = 8, 12, 5e-4, 1.0
+"""Steps of a turn, turns, a learning rate that both can begin with, and the largest norm of a gradient."""
 
 
 @dataclass
@@ -72,9 +72,9 @@ def main() -> None:
 
 
 def read(vocabulary: int) -> tuple[Material, Pretraining]:
-    """Text, word pieces and rows of the preset ``mini``, with another vocabulary."""
+    """Text, word pieces and rows of the preset ``mini``, with another vocabulary, and as many masked as in BERT."""
     config = mini()
-    config.vocabulary, config.precision = vocabulary, "bf16"
+    config.vocabulary, config.precision, config.masked = vocabulary, "bf16", ASKED
     text = datasets.corpus(config.corpus)
     reader = learn_to_read(text.train, config)
     masking = masking_of(reader, config.masked)
@@ -111,7 +111,7 @@ class Side:
         """One step."""
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.material.config.clip)
+        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
 
     def masked(self, rows: np.ndarray, step: int) -> Guess:
