@@ -6,9 +6,9 @@
 
 Both read the same rows of the same text with the same vocabulary, masked as BERT was (15 %), in bf16 with AdamW. The
 peer's loop is the one of its users: batches of as many rows as ours have on average, drawn at random, padded to the
-longest, labels of -100 where nothing is to be guessed. The two take turns, some steps each; real word pieces (no padding) are counted over
-seconds. Ours also learns whether sentences follow each other, which the peer's class does not. Then both go on to the
-same number of steps from the start, and their masked losses on held-out rows are compared.
+longest, labels of -100 where nothing is to be guessed. The two take turns, some steps each; real word pieces (no
+padding) are counted over seconds. Ours also learns whether sentences follow each other, which the peer's class does
+not. Then the masked losses of both on held-out rows are compared, after as many steps.
 
     python3 dev.py bench bert_pretraining_vs_transformers
     python3 dev.py bench bert_pretraining_vs_transformers --vocabulary 8192
