@@ -25,7 +25,7 @@ HOLES = (
 )  # fmt: skip
 WORDS = ("man", "red", "quickly", "children")
 SENTENCE = "The len function raises a TypeError if its argument is None."
-ROWS = 120
+ROWS = 60
 """Rows of the reference in which words are guessed."""
 
 
@@ -38,7 +38,7 @@ def chapter(folder: Path) -> Chapter:
     draw.bars(filled(bert), folder / "holes.png")
     draw.bars(near(bert), folder / "near.png")
     learning = code_tiny()
-    learning.out = str(folder / "run")
+    learning.out, learning.steps = str(folder / "run"), 150
     run = finetune(learning)
     tags = evaluate(run)
     draw.bars([draw.Bars(SENTENCE, code_shares(load_for(Tagger, run), SENTENCE))], folder / "sentence.png")
